@@ -1,0 +1,226 @@
+/**
+ * A run of consecutive records in memory, with an index of their types, tags and payload scalars, so that a context is found
+ * in time proportional to the context. The memory store is one such run; the SQLite store keeps the newest part of its log
+ * in runs.
+ *
+ * Payload scalars are looked up by (path, value), where the elements of an array share one path. A posting is a necessary
+ * condition for a match; the matcher decides.
+ */
+import type { EventRecord, JsonScalar, JsonValue } from "../Event.ts"
+import { matchesFilter } from "./match.ts"
+import type { NormalisedFilter, NormalisedQuery } from "./normaliseQuery.ts"
+import type { Term } from "./PostingLists.ts"
+import { PostingLists } from "./PostingLists.ts"
+import type { Span, StepUp } from "./reading.ts"
+
+/** Where a payload value can stand: its scalars, its properties, and its elements taken together. */
+interface PayloadNode {
+  readonly scalars: Map<JsonScalar, Term>
+  readonly properties: Map<string, PayloadNode>
+  elements: PayloadNode | undefined
+}
+
+/** Terms whose postings together hold every match of a filter, and how many postings that is. */
+interface Candidates {
+  readonly terms: ReadonlyArray<Term>
+  readonly size: number
+}
+
+/** A scan is cheaper than postings when they hold more than one in so many records. */
+const denseShare = 16
+
+export class EventIndex {
+  /** The number before the first record. */
+  readonly base: number
+  private readonly records: Array<EventRecord> = []
+  private readonly batchEnds: Array<number> = []
+  private readonly lists = new PostingLists()
+  private readonly types = new Map<string, Term>()
+  private readonly tags = new Map<string, Term>()
+  private readonly payloads = makeNode()
+
+  constructor(base: number) {
+    this.base = base
+  }
+
+  /** The last record's number, or `base`. */
+  get head(): number {
+    return this.base + this.records.length
+  }
+
+  get size(): number {
+    return this.records.length
+  }
+
+  /** The record of that number, which has to be one of this run. */
+  at(sequenceNumber: number): EventRecord {
+    return this.records[sequenceNumber - this.base - 1]!
+  }
+
+  /** The last number of the committed batch that the record belongs to. */
+  batchEnd(sequenceNumber: number): number {
+    return this.batchEnds[sequenceNumber - this.base - 1]!
+  }
+
+  /** Adds the next record. */
+  add(record: EventRecord, batchEnd: number): void {
+    this.records.push(record)
+    this.batchEnds.push(batchEnd)
+    this.visitTerms(record, (term) => this.lists.add(term, record.sequenceNumber))
+  }
+
+  /** Forgets the records after `head`: they were never committed. */
+  truncate(head: number): void {
+    while (this.head > head) {
+      const record = this.records.pop()!
+      this.batchEnds.pop()
+      this.visitTerms(record, (term) => this.lists.truncate(term, record.sequenceNumber - 1))
+    }
+  }
+
+  /** The highest number in the span that matches; `undefined` when none does. */
+  lastMatch(query: NormalisedQuery, span: Span): number | undefined {
+    const after = Math.max(span.after, this.base)
+    const upTo = Math.min(span.upTo, this.head)
+    if (query.filters === undefined) return upTo > after ? upTo : undefined
+    let best = after
+    for (const filter of query.filters) {
+      const test = (number: number) => matchesFilter(filter, this.at(number))
+      for (const term of this.candidates(filter)?.terms ?? [undefined]) {
+        best = (term === undefined ? scanDown(best, upTo, test) : this.lists.findLast(term, best, upTo, test)) ?? best
+      }
+    }
+    return best > after ? best : undefined
+  }
+
+  /** The first `limit` records of the span that match, ascending. */
+  collect(query: NormalisedQuery, span: Span, limit: number = Number.POSITIVE_INFINITY): Array<EventRecord> {
+    const after = Math.max(span.after, this.base)
+    const upTo = Math.max(after, Math.min(span.upTo, this.head))
+    if (query.filters === undefined) {
+      return this.records.slice(after - this.base, Math.min(upTo, after + limit) - this.base)
+    }
+    const found: Array<Array<number>> = []
+    for (const filter of query.filters) {
+      const test = (number: number) => matchesFilter(filter, this.at(number))
+      const candidates = this.candidates(filter)
+      if (candidates === undefined || candidates.size * denseShare > upTo - after) {
+        found.push(scanUp(after, upTo, limit, test))
+      } else {
+        for (const term of candidates.terms) found.push(this.lists.collect(term, after, upTo, test).toReversed())
+      }
+    }
+    return mergeDistinct(found, limit).map((number) => this.at(number))
+  }
+
+  /** Up to `limit` matches of the span, in the form in which a log is read. */
+  up(query: NormalisedQuery, span: Span, limit: number): StepUp {
+    const records = this.collect(query, span, limit)
+    return {
+      found: records.map((record) => ({ record, batchEnd: this.batchEnd(record.sequenceNumber) })),
+      position: records.length < limit ? span.upTo : records[records.length - 1]!.sequenceNumber
+    }
+  }
+
+  /** The cheapest terms that hold every match of the filter; `undefined` when only a scan will do. */
+  private candidates(filter: NormalisedFilter): Candidates | undefined {
+    let best = filter.tags.length === 0 ? undefined : this.rarest(filter.tags.map((tag) => this.tags.get(tag)))
+    if (filter.payloadPredicates !== undefined && best?.size !== 0) {
+      best = cheaper(best, this.byPayload(filter.payloadPredicates))
+    }
+    if (filter.eventTypes !== undefined && best?.size !== 0) {
+      best = cheaper(best, this.all([...filter.eventTypes].map((type) => this.types.get(type))))
+    }
+    return best
+  }
+
+  private byPayload(predicates: ReadonlyArray<JsonValue>): Candidates | undefined {
+    const terms: Array<Term | undefined> = []
+    for (const predicate of predicates) {
+      const leaves: Array<Term | undefined> = []
+      collectLeaves(this.payloads, predicate, leaves)
+      if (leaves.length === 0) return undefined
+      terms.push(...this.rarest(leaves).terms)
+    }
+    return this.all(terms)
+  }
+
+  /** The shortest of lists that all have to hold; none when one of them does not exist. */
+  private rarest(terms: ReadonlyArray<Term | undefined>): Candidates {
+    let best: Term | undefined
+    for (const term of terms) {
+      if (term === undefined) return { terms: [], size: 0 }
+      if (best === undefined || this.lists.count(term) < this.lists.count(best)) best = term
+    }
+    return this.all([best])
+  }
+
+  private all(terms: ReadonlyArray<Term | undefined>): Candidates {
+    const existing = terms.filter((term) => term !== undefined)
+    return { terms: existing, size: existing.reduce((sum, term) => sum + this.lists.count(term), 0) }
+  }
+
+  private visitTerms(record: EventRecord, visit: (term: Term) => void): void {
+    visit(this.termOf(this.types, record.eventType))
+    for (const tag of record.tags) visit(this.termOf(this.tags, tag))
+    this.visitPayload(this.payloads, record.payload, visit)
+  }
+
+  private visitPayload(node: PayloadNode, value: JsonValue, visit: (term: Term) => void): void {
+    if (value === null || typeof value !== "object") {
+      visit(this.termOf(node.scalars, value))
+    } else if (Array.isArray(value)) {
+      node.elements ??= makeNode()
+      for (const element of value) this.visitPayload(node.elements, element, visit)
+    } else {
+      const object = value as Readonly<Record<string, JsonValue>>
+      for (const key of Object.keys(object)) this.visitPayload(propertyOf(node, key), object[key]!, visit)
+    }
+  }
+
+  private termOf<Key>(terms: Map<Key, Term>, key: Key): Term {
+    let term = terms.get(key)
+    if (term === undefined) terms.set(key, (term = this.lists.make()))
+    return term
+  }
+}
+
+const makeNode = (): PayloadNode => ({ scalars: new Map(), properties: new Map(), elements: undefined })
+
+const propertyOf = (node: PayloadNode, key: string): PayloadNode => {
+  let property = node.properties.get(key)
+  if (property === undefined) node.properties.set(key, (property = makeNode()))
+  return property
+}
+
+/** The term of every scalar in the predicate; `undefined` for a scalar that never occurred there. */
+const collectLeaves = (node: PayloadNode | undefined, predicate: JsonValue, leaves: Array<Term | undefined>): void => {
+  if (predicate === null || typeof predicate !== "object") {
+    leaves.push(node?.scalars.get(predicate))
+  } else if (Array.isArray(predicate)) {
+    for (const element of predicate) collectLeaves(node?.elements, element, leaves)
+  } else {
+    for (const [key, member] of Object.entries(predicate)) collectLeaves(node?.properties.get(key), member, leaves)
+  }
+}
+
+const cheaper = (left: Candidates | undefined, right: Candidates | undefined): Candidates | undefined =>
+  left === undefined || (right !== undefined && right.size < left.size) ? right : left
+
+const scanDown = (after: number, upTo: number, test: (number: number) => boolean): number | undefined => {
+  for (let number = upTo; number > after; number--) if (test(number)) return number
+  return undefined
+}
+
+const scanUp = (after: number, upTo: number, limit: number, test: (number: number) => boolean): Array<number> => {
+  const found: Array<number> = []
+  for (let number = after + 1; number <= upTo && found.length < limit; number++) if (test(number)) found.push(number)
+  return found
+}
+
+/** The first `limit` distinct numbers of ascending lists. */
+export const mergeDistinct = (lists: ReadonlyArray<ReadonlyArray<number>>, limit: number): ReadonlyArray<number> => {
+  if (lists.length < 2) return (lists[0] ?? []).slice(0, limit)
+  const merged = Float64Array.from(new Set(lists.flat())).sort()
+  return Array.from(limit < merged.length ? merged.subarray(0, limit) : merged)
+}

@@ -1,0 +1,39 @@
+/**
+ * What a store has to bring: reading and committing input that is valid already. `makeEventStore` turns it into the public
+ * contract, so validation, the order of checks, batches under one check and streams are the same everywhere.
+ */
+import type * as Effect from "effect/Effect"
+import type { AppendResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
+import type { NormalisedQuery } from "./normaliseQuery.ts"
+import type { LogReader } from "./reading.ts"
+
+/** The context that a conditional append stands on. */
+export interface AppendCondition {
+  readonly query: NormalisedQuery
+  readonly expected: number | null
+  /** The head up to which the caller vouches for `expected`; `undefined` where it did not say. */
+  readonly seenHead: number | undefined
+  readonly conflictTail: boolean
+}
+
+/** One or more batches under one condition, committed together or not at all. */
+export interface AppendRequest {
+  readonly batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>
+  readonly condition: AppendCondition | undefined
+  /** How to name an event in an error. */
+  readonly pathOf: EventPath
+}
+
+export interface StoreBackend {
+  readonly maxPayloadBytes: number
+  /** Milliseconds since the Unix epoch; goes into generated ids. */
+  readonly currentMillis: () => number
+  readonly reader: LogReader
+  /** One result a batch. */
+  readonly commit: (request: AppendRequest) => Effect.Effect<ReadonlyArray<AppendResult>, EventStoreErrorReason>
+  /** Resolves when the log may have grown past `after`, or the store was closed. Only a hint, but never lost. */
+  readonly awaitChange: (after: number) => Effect.Effect<void>
+  readonly isClosed: () => boolean
+}

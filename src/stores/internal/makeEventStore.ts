@@ -1,0 +1,160 @@
+/** Turns a backend into the public contract: validation in the contract's order (A4), errors, spans, streams. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { NewEvent } from "../Event.ts"
+import * as EventQuery from "../EventQuery.ts"
+import type { AppendIfOptions, AppendResult, EventStore, QueryResult } from "../EventStore.ts"
+import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
+import { EmptyAppend, fromReason, InvalidInput } from "../EventStoreError.ts"
+import type { BatchHandler, StreamOptions } from "../EventStream.ts"
+import { traceTo } from "../tracing.ts"
+import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
+import { normaliseEvents, refuseRepeatedIds } from "./normaliseEvents.ts"
+import type { NormalisedQuery } from "./normaliseQuery.ts"
+import { everything, normaliseExpected, normaliseQuery } from "./normaliseQuery.ts"
+import { readQuery } from "./reading.ts"
+import { startPullLoop } from "./pullLoop.ts"
+import type { AppendCondition, AppendRequest, StoreBackend } from "./StoreBackend.ts"
+
+type Checked<A> = Result.Result<A, EventStoreErrorReason>
+
+/** The contract on top of a backend. `name` names the store in spans, for example `sqlite`. */
+export const makeEventStore = (backend: StoreBackend, name: string): EventStore => {
+  const checkEvents = (events: unknown, path: string) =>
+    normaliseEvents(events, path, { millis: backend.currentMillis(), maxPayloadBytes: backend.maxPayloadBytes })
+
+  const append = (
+    checked: Checked<ReadonlyArray<ReadonlyArray<NormalisedEvent>>>,
+    pathOf: EventPath,
+    condition: () => Checked<AppendCondition | undefined>
+  ): Effect.Effect<ReadonlyArray<AppendResult>, EventStoreError> => {
+    const request = Result.flatMap(checked, (batches) =>
+      Result.flatMap(refuseRepeatedIds(batches, pathOf), () =>
+        Result.map(condition(), (checkedCondition): AppendRequest => ({ batches, condition: checkedCondition, pathOf }))
+      )
+    )
+    return Result.isFailure(request)
+      ? Effect.fail(fromReason(request.failure))
+      : Effect.mapError(backend.commit(request.success), fromReason)
+  }
+
+  const appendOne = (events: unknown, condition: () => Checked<AppendCondition | undefined>) =>
+    Effect.map(
+      append(
+        Result.map(checkEvents(events, "events"), (batch) => [batch]),
+        inEvents,
+        condition
+      ),
+      first
+    )
+
+  const traced = <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    traceTo(effect, `evolvent.${operation}`, { "evolvent.store": name })
+  return {
+    append: (events) =>
+      traced(
+        "append",
+        Effect.suspend(() => appendOne(events, unconditional))
+      ),
+    appendIf: (events, contextQuery, expected, options) =>
+      traced(
+        "appendIf",
+        Effect.suspend(() => appendOne(events, () => checkCondition(contextQuery, expected, options)))
+      ),
+    appendBatchesIf: (batches, contextQuery, expected, options) =>
+      traced(
+        "appendBatchesIf",
+        Effect.suspend(() =>
+          append(checkBatches(batches, checkEvents), inBatches, () => checkCondition(contextQuery, expected, options))
+        )
+      ),
+    query: (query = EventQuery.all) =>
+      traced(
+        "query",
+        Effect.suspend(() => runQuery(backend, query))
+      ),
+    streamAll: (handler, options) => startLive(backend, everything, handler, options),
+    streamTo: (query, handler, options) =>
+      Effect.suspend(() => {
+        const checked = Result.flatMap(normaliseQuery(query, "query"), refuseReadCursor)
+        return Result.isFailure(checked)
+          ? Effect.fail(fromReason(checked.failure))
+          : startLive(backend, checked.success, handler, options)
+      })
+  }
+}
+
+const first = <A>(results: ReadonlyArray<A>): A => results[0]!
+
+const unconditional = (): Checked<undefined> => Result.succeed(undefined)
+const inEvents: EventPath = (_, index) => `events[${index}]`
+const inBatches: EventPath = (batch, index) => `batches[${batch}][${index}]`
+
+const checkCondition = (
+  contextQuery: unknown,
+  expected: unknown,
+  options: AppendIfOptions | undefined
+): Checked<AppendCondition> => {
+  const query = normaliseQuery(contextQuery, "contextQuery")
+  if (Result.isFailure(query)) return Result.fail(query.failure)
+  const version = normaliseExpected(expected, "expectedContextVersion")
+  if (Result.isFailure(version)) return Result.fail(version.failure)
+  const head = checkHead(options?.headSequenceNumber)
+  if (Result.isFailure(head)) return Result.fail(head.failure)
+  return Result.succeed({
+    query: query.success,
+    expected: version.success,
+    seenHead: head.success,
+    conflictTail: options?.conflictTail === true
+  })
+}
+
+/** `null` is the head of an empty log. */
+const checkHead = (head: unknown): Checked<number | undefined> =>
+  head === undefined
+    ? Result.succeed(undefined)
+    : Result.map(normaliseExpected(head, "options.headSequenceNumber"), (known) => known ?? 0)
+
+const checkBatches = (
+  batches: ReadonlyArray<ReadonlyArray<NewEvent>>,
+  checkEvents: (events: unknown, path: string) => Checked<ReadonlyArray<NormalisedEvent>>
+): Checked<ReadonlyArray<ReadonlyArray<NormalisedEvent>>> => {
+  if (!Array.isArray(batches)) {
+    return Result.fail(new InvalidInput({ path: "batches", problem: "expected an array of arrays of events" }))
+  }
+  if (batches.length === 0) return Result.fail(new EmptyAppend())
+  const checked: Array<ReadonlyArray<NormalisedEvent>> = []
+  for (let index = 0; index < batches.length; index++) {
+    const batch = checkEvents(batches[index], `batches[${index}]`)
+    if (Result.isFailure(batch)) return Result.fail(batch.failure)
+    checked.push(batch.success)
+  }
+  return Result.succeed(checked)
+}
+
+const runQuery = (backend: StoreBackend, query: unknown): Effect.Effect<QueryResult, EventStoreError> => {
+  const checked = normaliseQuery(query, "query")
+  return Result.isFailure(checked)
+    ? Effect.fail(fromReason(checked.failure))
+    : Effect.mapError(readQuery(backend.reader, checked.success), fromReason)
+}
+
+const refuseReadCursor = (query: NormalisedQuery): Checked<NormalisedQuery> =>
+  query.minSequenceNumber === 0
+    ? Result.succeed(query)
+    : Result.fail(
+        new InvalidInput({
+          path: "query.minSequenceNumber",
+          problem: "a live stream starts at the head of the log; leave the read cursor out"
+        })
+      )
+
+const startLive = <E, R>(
+  backend: StoreBackend,
+  query: NormalisedQuery,
+  handler: BatchHandler<E, R>,
+  options: StreamOptions | undefined
+) =>
+  Effect.mapError(backend.reader.head, fromReason).pipe(
+    Effect.flatMap((from) => startPullLoop(backend, { query, from, handler, retry: options?.retry }))
+  )

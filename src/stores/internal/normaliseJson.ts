@@ -1,0 +1,195 @@
+/**
+ * Validates a JSON value and takes a deeply frozen copy of it, in one pass that reads every property once. The copy is what
+ * is stored and matched, so a getter or a proxy cannot show one value to the check and another to the store (A5).
+ *
+ * The functions here and in the files beside it throw a reason; `attempt` turns that, and whatever a hostile getter
+ * throws, into a `Result`.
+ */
+import * as Result from "effect/Result"
+import type { JsonValue } from "../Event.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import { InvalidInput, LimitExceeded } from "../EventStoreError.ts"
+import * as Limits from "../Limits.ts"
+
+/** Runs a validation that throws reasons. Anything else that is thrown comes from the input itself: a getter, a proxy. */
+export const attempt = <A>(path: string, validate: (trail: Trail) => A): Result.Result<A, EventStoreErrorReason> =>
+  Result.try({
+    try: () => validate(new Trail(path)),
+    catch: (thrown) =>
+      thrown instanceof InvalidInput || thrown instanceof LimitExceeded
+        ? thrown
+        : new InvalidInput({ path, problem: "reading the value threw an error; pass plain data" })
+  })
+
+/** Where in the caller's arguments a validation is; rendered only when something is wrong there. */
+export class Trail {
+  private readonly root: string
+  private readonly keys: Array<string | number> = []
+
+  constructor(root: string) {
+    this.root = root
+  }
+
+  enter(key: string | number): void {
+    this.keys.push(key)
+  }
+
+  leave(): void {
+    this.keys.pop()
+  }
+
+  get depth(): number {
+    return this.keys.length
+  }
+
+  /** Leaves everything that was entered since the trail had this depth. */
+  backTo(depth: number): void {
+    this.keys.length = depth
+  }
+
+  /** For example `events[2].payload.price`. Keys that are no identifiers are quoted, long ones cut. */
+  toString(): string {
+    return this.keys.reduce<string>((path, key) => path + step(key), this.root)
+  }
+}
+
+const step = (key: string | number): string =>
+  typeof key === "number"
+    ? `[${key}]`
+    : /^[A-Za-z_$][\w$]{0,63}$/.test(key)
+      ? `.${key}`
+      : `[${JSON.stringify(key.slice(0, 64))}]`
+
+/** Throws `InvalidInput`. */
+export const refuse = (trail: Trail, problem: string): never => {
+  throw new InvalidInput({ path: trail.toString(), problem })
+}
+
+/** Throws `LimitExceeded` when `actual` is past `limit`. */
+export const limit = (trail: Trail, what: string, most: number, actual: number): void => {
+  if (actual > most) throw new LimitExceeded({ path: trail.toString(), what, limit: most, actual })
+}
+
+/** Runs the check of one property or element. */
+export const within = <A>(trail: Trail, key: string | number, check: (trail: Trail) => A): A => {
+  trail.enter(key)
+  const checked = check(trail)
+  trail.leave()
+  return checked
+}
+
+/** Whether the string can be stored and compared byte for byte everywhere: no lone surrogate, no NUL. */
+export const isWellFormedText = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
+
+/** Bytes of the string as UTF-8. */
+export const utf8Length = (text: string): number => Buffer.byteLength(text)
+
+/** Sets an own property whatever its name: `__proto__` must not reach the prototype. */
+export const setOwn = <A>(target: Record<string, A>, key: string, value: A): void => {
+  if (key === "__proto__") {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  } else {
+    target[key] = value
+  }
+}
+
+interface Copying {
+  readonly trail: Trail
+  readonly maxBytes: number
+  readonly start: number
+  readonly ancestors: Array<object>
+  /** Bounds of the JSON text's size in bytes. The lower one also bounds the work done on shared references. */
+  least: number
+  most: number
+}
+
+/** Checks and copies a payload or a payload predicate. Throws a reason. */
+export const copyJson = (value: unknown, trail: Trail, maxBytes: number): JsonValue => {
+  const copying: Copying = { trail, maxBytes, start: trail.depth, ancestors: [], least: 0, most: 0 }
+  const copy = copyValue(value, copying)
+  if (copying.most > maxBytes) limit(trail, "bytes of JSON", maxBytes, Buffer.byteLength(JSON.stringify(copy)))
+  return copy
+}
+
+const grow = (copying: Copying, least: number, most: number): void => {
+  copying.least += least
+  copying.most += most
+  if (copying.least > copying.maxBytes) limit(copying.trail, "bytes of JSON", copying.maxBytes, copying.least)
+}
+
+const copyValue = (value: unknown, copying: Copying): JsonValue => {
+  switch (typeof value) {
+    case "string":
+      return copyText(value, copying)
+    case "number":
+      if (!Number.isFinite(value)) refuse(copying.trail, "expected a finite number")
+      grow(copying, 1, 25)
+      return value === 0 ? 0 : value
+    case "boolean":
+      grow(copying, 4, 5)
+      return value
+    case "object":
+      if (value === null) {
+        grow(copying, 4, 4)
+        return null
+      }
+      return copyObject(value, copying)
+    default:
+      return refuse(copying.trail, `expected a JSON value, found ${typeof value}`)
+  }
+}
+
+const copyText = (text: string, copying: Copying): string => {
+  grow(copying, text.length + 2, text.length * 6 + 2)
+  if (!isWellFormedText(text)) refuse(copying.trail, "text must be well-formed Unicode without NUL")
+  return text
+}
+
+const copyObject = (value: object, copying: Copying): JsonValue => {
+  if (copying.ancestors.includes(value)) refuse(copying.trail, "expected a tree, found a cycle")
+  copying.ancestors.push(value)
+  if (copying.ancestors.length > Limits.maxDepth) {
+    copying.trail.backTo(copying.start)
+    limit(copying.trail, "levels of nesting", Limits.maxDepth, copying.ancestors.length)
+  }
+  grow(copying, 2, 2)
+  const copy = Array.isArray(value) ? copyArray(value, copying) : copyProperties(value, copying)
+  copying.ancestors.pop()
+  return Object.freeze(copy)
+}
+
+const copyArray = (value: ReadonlyArray<unknown>, copying: Copying): Array<JsonValue> => {
+  if (!Array.isArray(Object.getPrototypeOf(value))) refuse(copying.trail, "expected a plain array")
+  const copy: Array<JsonValue> = []
+  const length = value.length
+  for (let index = 0; index < length; index++) {
+    copying.trail.enter(index)
+    grow(copying, 0, 1)
+    copy.push(copyValue(value[index], copying))
+    copying.trail.leave()
+  }
+  return copy
+}
+
+const copyProperties = (value: object, copying: Copying): Record<string, JsonValue> => {
+  if (!isPlainObject(value)) refuse(copying.trail, "expected a plain object, found an instance of a class")
+  if (Object.getOwnPropertySymbols(value).length > 0) refuse(copying.trail, "symbols cannot be keys")
+  const copy: Record<string, JsonValue> = {}
+  for (const key of Object.keys(value)) {
+    const member: unknown = (value as Record<string, unknown>)[key]
+    if (member === undefined) continue
+    copying.trail.enter(key)
+    grow(copying, 1, 2)
+    copyText(key, copying)
+    setOwn(copy, key, copyValue(member, copying))
+    copying.trail.leave()
+  }
+  return copy
+}
+
+/** Whether the object's prototype is `null` or `Object.prototype`, of this realm or another. */
+export const isPlainObject = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === null || prototype === Object.prototype) return true
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, "isPrototypeOf")
+}

@@ -1,0 +1,145 @@
+/** Validates and normalises queries and expected context versions, once, before any store sees them. */
+import type * as Result from "effect/Result"
+import type { JsonValue } from "../Event.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import * as Limits from "../Limits.ts"
+import { normaliseName, normaliseTags, refuseUnknownKeys } from "./normaliseEvents.ts"
+import type { Trail } from "./normaliseJson.ts"
+import { attempt, copyJson, limit, refuse, within } from "./normaliseJson.ts"
+
+/** A validated filter that can match something. */
+export interface NormalisedFilter {
+  /** Not empty; `undefined` where any type will do. */
+  readonly eventTypes: ReadonlySet<string> | undefined
+  /** Distinct and sorted; empty where tags do not constrain. */
+  readonly tags: ReadonlyArray<string>
+  /** Not empty; `undefined` where any payload will do. */
+  readonly payloadPredicates: ReadonlyArray<JsonValue> | undefined
+}
+
+/** A validated query. */
+export interface NormalisedQuery {
+  /** `undefined`: all events; empty: no event. */
+  readonly filters: ReadonlyArray<NormalisedFilter> | undefined
+  readonly minSequenceNumber: number
+}
+
+/** The query that matches all events. */
+export const everything: NormalisedQuery = { filters: undefined, minSequenceNumber: 0 }
+
+const queryKeys = new Set(["filters", "minSequenceNumber"])
+const filterKeys = new Set(["eventTypes", "payloadPredicates", "tags"])
+
+/** Checks and copies a query; `path` names it in errors. */
+export const normaliseQuery = (query: unknown, path: string): Result.Result<NormalisedQuery, EventStoreErrorReason> =>
+  attempt(path, (trail) => {
+    if (typeof query !== "object" || query === null || Array.isArray(query)) return refuse(trail, "expected a query")
+    refuseUnknownKeys(query, queryKeys, trail)
+    const { filters, minSequenceNumber } = query as Record<string, unknown>
+    return {
+      filters: filters === undefined ? undefined : within(trail, "filters", (at) => normaliseFilters(filters, at)),
+      minSequenceNumber:
+        minSequenceNumber === undefined
+          ? 0
+          : within(trail, "minSequenceNumber", (at) => checkPosition(minSequenceNumber, at))
+    }
+  })
+
+/** Checks the expected version of a context: `null` for an empty one, or a sequence number. */
+export const normaliseExpected = (
+  expected: unknown,
+  path: string
+): Result.Result<number | null, EventStoreErrorReason> =>
+  attempt(path, (trail) => (expected === null ? null : checkPosition(expected, trail)))
+
+/** A sequence number, or 0 for the position before the first. */
+const checkPosition = (position: unknown, trail: Trail): number =>
+  Number.isSafeInteger(position) && (position as number) >= 0
+    ? (position as number) + 0
+    : refuse(trail, "expected a whole number from 0 to 2^53 - 1")
+
+const normaliseFilters = (filters: unknown, trail: Trail): ReadonlyArray<NormalisedFilter> | undefined => {
+  if (!Array.isArray(filters)) return refuse(trail, "expected an array of filters")
+  if (filters.length === 0) return undefined
+  limit(trail, "filters in one query", Limits.maxFilters, filters.length)
+  const budget: TermBudget = { used: 0 }
+  const normalised: Array<NormalisedFilter> = []
+  let unconstrained = false
+  for (let index = 0; index < filters.length; index++) {
+    const filter = within(trail, index, (at) => normaliseFilter(filters[index], at, budget))
+    if (filter === undefined) continue
+    normalised.push(filter)
+    if (filter.eventTypes === undefined && filter.payloadPredicates === undefined && filter.tags.length === 0) {
+      unconstrained = true
+    }
+  }
+  return unconstrained ? undefined : normalised
+}
+
+/** Event types, predicates and tags of all filters so far. */
+interface TermBudget {
+  used: number
+}
+
+const spend = (budget: TermBudget, trail: Trail, terms: ReadonlyArray<unknown>): void => {
+  budget.used += terms.length
+  limit(trail, "event types, predicates and tags in one query", Limits.maxQueryTerms, budget.used)
+}
+
+/** `undefined` for a filter that matches nothing. */
+const normaliseFilter = (filter: unknown, trail: Trail, budget: TermBudget): NormalisedFilter | undefined => {
+  if (typeof filter !== "object" || filter === null || Array.isArray(filter)) return refuse(trail, "expected a filter")
+  refuseUnknownKeys(filter, filterKeys, trail)
+  const { eventTypes, payloadPredicates, tags } = filter as Record<string, unknown>
+  const terms = <A>(key: string, value: unknown, check: (terms: ReadonlyArray<unknown>, at: Trail) => A) =>
+    value === undefined
+      ? undefined
+      : within(trail, key, (at) => {
+          if (!Array.isArray(value)) return refuse(at, "expected an array")
+          spend(budget, at, value)
+          return check(value, at)
+        })
+  const normalised: NormalisedFilter = {
+    eventTypes: terms("eventTypes", eventTypes, normaliseTypes),
+    payloadPredicates: terms("payloadPredicates", payloadPredicates, normalisePredicates),
+    tags: terms("tags", tags, (names, at) => normaliseTags(names, at, Limits.maxQueryTerms)) ?? []
+  }
+  return normalised.eventTypes?.size === 0 || normalised.payloadPredicates?.length === 0 ? undefined : normalised
+}
+
+const normaliseTypes = (types: ReadonlyArray<unknown>, trail: Trail): ReadonlySet<string> => {
+  const names = new Set<string>()
+  for (let index = 0; index < types.length; index++) names.add(normaliseName(types[index], trail, index))
+  return names
+}
+
+const normalisePredicates = (predicates: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<JsonValue> => {
+  const copies: Array<JsonValue> = []
+  for (let index = 0; index < predicates.length; index++) {
+    copies.push(within(trail, index, (at) => copyJson(predicates[index], at, Limits.largestMaxPayloadBytes)))
+  }
+  return copies
+}
+
+/** Equal for queries that differ only in the order and repetition of their parts. The read cursor takes no part. */
+export const canonicalText = (query: NormalisedQuery): string => {
+  if (query.filters === undefined) return "all"
+  return `[${sortedDistinct(query.filters.map(canonicalFilter)).join(",")}]`
+}
+
+const canonicalFilter = (filter: NormalisedFilter): string =>
+  JSON.stringify([
+    filter.eventTypes === undefined ? null : [...filter.eventTypes].sort(),
+    filter.payloadPredicates === undefined ? null : sortedDistinct(filter.payloadPredicates.map(canonicalJson)),
+    filter.tags
+  ])
+
+/** JSON text with the keys of every object sorted. */
+export const canonicalJson = (value: JsonValue): string => {
+  if (value === null || typeof value !== "object") return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
+  const members = Object.entries(value).map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
+  return `{${members.sort().join(",")}}`
+}
+
+const sortedDistinct = (texts: ReadonlyArray<string>): ReadonlyArray<string> => [...new Set(texts)].sort()

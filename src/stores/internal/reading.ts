@@ -1,0 +1,135 @@
+/**
+ * Queries and stream pages on top of a log that is read in bounded steps. The log is append-only, so a snapshot is a number:
+ * whatever happens between two steps, the records up to that number stay what they are (Q5).
+ */
+import * as Effect from "effect/Effect"
+import type { EventBatch, EventRecord } from "../Event.ts"
+import type { QueryResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { NormalisedQuery } from "./normaliseQuery.ts"
+
+/** A stretch of sequence numbers: `after` is exclusive, `upTo` inclusive. */
+export interface Span {
+  readonly after: number
+  readonly upTo: number
+}
+
+/** A record, and the last number of the committed batch that it belongs to. */
+export interface StoredRecord {
+  readonly record: EventRecord
+  readonly batchEnd: number
+}
+
+/** The matches among the next records of a span, up to and including `position`. */
+export interface StepUp {
+  readonly found: ReadonlyArray<StoredRecord>
+  readonly position: number
+}
+
+/** The last match in a span; or, where none was found yet, that there is none after `position`. */
+export interface StepDown {
+  readonly match: number | undefined
+  readonly position: number
+}
+
+/** A log that is read in steps, each of which looks at a bounded number of records. */
+export interface LogReader {
+  /** The log's last number, 0 when it is empty. */
+  readonly head: Effect.Effect<number, EventStoreErrorReason>
+  readonly up: (query: NormalisedQuery, span: Span, limit: number) => Effect.Effect<StepUp, EventStoreErrorReason>
+  readonly down: (query: NormalisedQuery, span: Span) => Effect.Effect<StepDown, EventStoreErrorReason>
+}
+
+/** Committed batches after a cursor. */
+export interface Page {
+  /** Whole batches, filtered, ascending. */
+  readonly batches: ReadonlyArray<EventBatch>
+  /** Every event up to here is in `batches`, lies before the cursor or does not match. */
+  readonly position: number
+}
+
+/** Records looked for in one step, between which other work gets its turn. */
+const stepLimit = 1_000
+
+/** Steps of a page that may go by without a match before the stream's position is moved. */
+const stepsPerPage = 16
+
+/** The contract's `query`. */
+export const readQuery = (
+  reader: LogReader,
+  query: NormalisedQuery
+): Effect.Effect<QueryResult, EventStoreErrorReason> =>
+  Effect.gen(function* () {
+    const head = yield* reader.head
+    const eventRecords: Array<EventRecord> = []
+    let position = query.minSequenceNumber
+    while (position < head) {
+      const step = yield* reader.up(query, { after: position, upTo: head }, stepLimit)
+      for (const { record } of step.found) eventRecords.push(record)
+      position = step.position
+      if (position < head) yield* Effect.yieldNow
+    }
+    const last = eventRecords[eventRecords.length - 1]?.sequenceNumber ?? null
+    const upTo = Math.min(head, query.minSequenceNumber)
+    return {
+      eventRecords: Object.freeze(eventRecords),
+      lastReturnedSequenceNumber: last,
+      currentContextVersion: last ?? (yield* lastMatch(reader, query, upTo)),
+      headSequenceNumber: head === 0 ? null : head
+    }
+  })
+
+const lastMatch = (
+  reader: LogReader,
+  query: NormalisedQuery,
+  upTo: number
+): Effect.Effect<number | null, EventStoreErrorReason> =>
+  Effect.gen(function* () {
+    let position = upTo
+    while (position > 0) {
+      const step = yield* reader.down(query, { after: 0, upTo: position })
+      if (step.match !== undefined) return step.match
+      position = step.position
+      if (position > 0) yield* Effect.yieldNow
+    }
+    return null
+  })
+
+/** The next whole batches after a cursor, about `limit` records; the position moves on where nothing matches. */
+export const readPage = (
+  reader: LogReader,
+  query: NormalisedQuery,
+  after: number,
+  limit: number
+): Effect.Effect<Page, EventStoreErrorReason> =>
+  Effect.gen(function* () {
+    const head = yield* reader.head
+    const found: Array<StoredRecord> = []
+    let position = after
+    for (let steps = 0; position < head && found.length < limit && steps < stepsPerPage; steps++) {
+      if (steps > 0) yield* Effect.yieldNow
+      const step = yield* reader.up(query, { after: position, upTo: head }, limit - found.length)
+      for (const stored of step.found) found.push(stored)
+      position = step.position
+    }
+    const end = found[found.length - 1]?.batchEnd ?? position
+    while (position < end) {
+      const step = yield* reader.up(query, { after: position, upTo: end }, stepLimit)
+      for (const stored of step.found) found.push(stored)
+      position = step.position
+    }
+    return { batches: toBatches(found), position }
+  })
+
+const toBatches = (found: ReadonlyArray<StoredRecord>): ReadonlyArray<EventBatch> => {
+  const batches: Array<Array<EventRecord>> = []
+  let end = 0
+  for (const { record, batchEnd } of found) {
+    if (record.sequenceNumber > end) {
+      end = batchEnd
+      batches.push([])
+    }
+    batches[batches.length - 1]!.push(record)
+  }
+  return batches.map((batch) => Object.freeze(batch))
+}
