@@ -1,0 +1,63 @@
+/**
+ * The newest part of the log in memory, at least everything that the index in the database does not hold yet. Checks of a
+ * condition mostly look no further than this.
+ *
+ * Two runs: when the newer one is full it becomes the older one, and the older one is forgotten.
+ */
+import type { EventRecord } from "../Event.ts"
+import { EventIndex } from "../internal/EventIndex.ts"
+import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
+import type { Span, StepUp } from "../internal/reading.ts"
+
+export class RecentEvents {
+  private older: EventIndex
+  private newer: EventIndex
+
+  constructor(base: number) {
+    this.older = new EventIndex(base)
+    this.newer = new EventIndex(base)
+  }
+
+  /** The number before the first record held here. */
+  get base(): number {
+    return this.older.base
+  }
+
+  get head(): number {
+    return this.newer.head
+  }
+
+  add(record: EventRecord, batchEnd: number): void {
+    this.newer.add(record, batchEnd)
+  }
+
+  /** Forgets records that were not committed after all. They are never older than the last call of `rotate`. */
+  truncate(head: number): void {
+    this.newer.truncate(head)
+  }
+
+  /** Makes room when a run holds `size` records. Records past `indexedThrough` are kept. */
+  rotate(size: number, indexedThrough: number): void {
+    if (this.newer.size < size || this.newer.base > indexedThrough) return
+    this.older = this.newer
+    this.newer = new EventIndex(this.older.head)
+  }
+
+  at(sequenceNumber: number): EventRecord {
+    return this.runOf(sequenceNumber).at(sequenceNumber)
+  }
+
+  lastMatch(query: NormalisedQuery, span: Span): number | undefined {
+    return this.newer.lastMatch(query, span) ?? this.older.lastMatch(query, span)
+  }
+
+  /** Matches of a span that begins here, within one of the runs. */
+  up(query: NormalisedQuery, span: Span, limit: number): StepUp {
+    const run = this.runOf(span.after + 1)
+    return run.up(query, { after: span.after, upTo: Math.min(span.upTo, run.head) }, limit)
+  }
+
+  private runOf(sequenceNumber: number): EventIndex {
+    return sequenceNumber > this.newer.base ? this.newer : this.older
+  }
+}

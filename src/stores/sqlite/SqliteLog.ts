@@ -1,0 +1,232 @@
+/**
+ * The log in the database, in synchronous steps: reading, and the group commit. The steps of one process never interleave;
+ * other processes are seen by `refresh`, which every step begins with.
+ */
+import type { Database, Statement } from "better-sqlite3"
+import type { EventRecord } from "../Event.ts"
+import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
+import { matchesQuery } from "../internal/match.ts"
+import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.ts"
+import { RecentEvents } from "./RecentEvents.ts"
+import { corrupt, fromRow } from "./rows.ts"
+import type { EventText } from "./rows.ts"
+import type { EventRow } from "./statements.ts"
+import { statements } from "./statements.ts"
+import { expressionsOf, termsOf } from "./terms.ts"
+
+/** Rows looked at in one step. */
+const rowsPerStep = 1_000
+
+/** Candidates to try before the index is asked for the types as well: see `expressionsOf`. */
+const fewCandidates = 128
+
+type MatchedRow = readonly [number, ...EventRow]
+
+export class SqliteLog {
+  recent = new RecentEvents(0)
+  private indexedThrough = 0
+  private somePartlyIndexed = false
+  private readonly database: Database
+  private readonly indexEvery: number
+  private readonly sql: ReturnType<typeof prepare>
+
+  /** `indexEvery`: how many events may wait in memory before they are written to the index. */
+  constructor(database: Database, prefix: string, indexEvery: number) {
+    this.database = database
+    this.indexEvery = indexEvery
+    this.sql = prepare(database, prefix)
+  }
+
+  /** Takes note of what was committed by whomever, and gives the log's last number. */
+  refresh(): number {
+    const [head, indexedThrough, somePartlyIndexed] = this.sql.state.get() as [number, number, number]
+    if (head < this.recent.head) corrupt(head + 1, "the event was there before and is gone")
+    this.indexedThrough = indexedThrough
+    this.somePartlyIndexed = somePartlyIndexed === 1
+    if (head === this.recent.head) return head
+    if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
+    while (this.recent.head < head) {
+      for (const { record, batchEnd } of this.scan({ after: this.recent.head, upTo: head }, rowsPerStep)) {
+        this.recent.add(record, batchEnd)
+      }
+    }
+    this.recent.rotate(this.indexEvery, indexedThrough)
+    return head
+  }
+
+  /** Whether an event of this id is in the log. */
+  has(eventId: string): boolean {
+    return this.sql.findEventId.get(eventId) !== undefined
+  }
+
+  begin(): void {
+    this.sql.begin.run()
+  }
+
+  /** Adds a record of the transaction under way. */
+  insert(record: EventRecord, text: EventText, batchEnd: number): void {
+    this.recent.add(record, batchEnd)
+    this.sql.insertEvent.run(
+      record.sequenceNumber,
+      record.eventId,
+      record.eventType,
+      record.schemaVersion,
+      text.payload,
+      text.tags,
+      text.metadata,
+      record.occurredAt,
+      batchEnd
+    )
+  }
+
+  /** Writes the index for what waits, if that is enough, and commits. */
+  commit(): void {
+    const indexTo = this.recent.head - this.indexedThrough >= this.indexEvery ? this.recent.head : undefined
+    if (indexTo !== undefined) this.index(indexTo)
+    this.sql.commit.run()
+    if (indexTo !== undefined) this.indexedThrough = indexTo
+    this.recent.rotate(this.indexEvery, this.indexedThrough)
+  }
+
+  /** Undoes the transaction under way; the log ends at `head` again. */
+  rollback(head: number): void {
+    if (this.database.inTransaction) this.sql.rollback.run()
+    this.recent.truncate(head)
+  }
+
+  /** One step of a read upwards. The span ends at a head that was seen before. */
+  up(query: NormalisedQuery, span: Span, limit: number): StepUp {
+    if (query.filters?.length === 0) return { found: [], position: span.upTo }
+    if (span.after >= this.recent.base) return this.recent.up(query, span, limit)
+    const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
+    const expressions = this.expressions(query, false)
+    if (expressions !== undefined) {
+      const step = this.matchUp(query, expressions, older, Math.min(limit, fewCandidates))
+      const fruitful = step.found.length * 4 >= fewCandidates
+      if (fruitful || step.position === older.upTo) return step
+      return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
+    }
+    const rows = this.scan(older, rowsPerStep)
+    const found = rows.filter(({ record }) => matchesQuery(query, record))
+    return found.length > limit
+      ? { found: found.slice(0, limit), position: found[limit - 1]!.record.sequenceNumber }
+      : { found, position: older.after + rows.length }
+  }
+
+  /** One step of a search downwards. */
+  down(query: NormalisedQuery, span: Span): StepDown {
+    if (query.filters?.length === 0) return { match: undefined, position: span.after }
+    const match = this.recent.lastMatch(query, span)
+    if (match !== undefined || span.after >= this.recent.base) return { match, position: span.after }
+    const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
+    if (query.filters === undefined) return { match: older.upTo, position: older.upTo }
+    const expressions = this.expressions(query, false)
+    if (expressions === undefined) return this.scanDown(query, older)
+    const step = this.matchDown(query, expressions, older)
+    if (step.match !== undefined || step.position === older.after) return step
+    return this.matchDown(query, this.expressions(query, true)!, older)
+  }
+
+  /** The highest number in the span that matches. Looks as far as it has to. */
+  lastMatch(query: NormalisedQuery, span: Span): number | undefined {
+    let step: StepDown = { match: undefined, position: span.upTo }
+    while (step.match === undefined && step.position > span.after) {
+      step = this.down(query, { after: span.after, upTo: step.position })
+    }
+    return step.match
+  }
+
+  /** All matches of the span. */
+  collect(query: NormalisedQuery, span: Span): ReadonlyArray<EventRecord> {
+    const records: Array<EventRecord> = []
+    let position = span.after
+    while (position < span.upTo) {
+      const step = this.up(query, { after: position, upTo: span.upTo }, rowsPerStep)
+      for (const { record } of step.found) records.push(record)
+      position = step.position
+    }
+    return records
+  }
+
+  private index(upTo: number): void {
+    for (let number = this.indexedThrough + 1; number <= upTo; number++) {
+      const { terms, complete } = termsOf(this.recent.at(number))
+      this.sql.insertTerms.run(number, terms)
+      if (!complete) this.somePartlyIndexed = true
+    }
+    this.sql.setIndexed.run(upTo, this.somePartlyIndexed ? 1 : 0)
+  }
+
+  /** Expressions that find all candidates; `undefined` when one of the filters can only be scanned for. */
+  private expressions(query: NormalisedQuery, withTypes: boolean): ReadonlyArray<string> | undefined {
+    if (query.filters === undefined) return undefined
+    const options = { withTypes, somePartlyIndexed: this.somePartlyIndexed }
+    const found = query.filters.map((filter) => expressionsOf(filter, options))
+    return found.every((expressions) => expressions !== undefined) ? found.flat() : undefined
+  }
+
+  private matchUp(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span, limit: number): StepUp {
+    const found = new Map<number, StoredRecord>()
+    let position = span.upTo
+    for (const expression of expressions) {
+      const rows = this.sql.matchUp.all(expression, span.after, span.upTo, limit) as Array<MatchedRow>
+      for (const row of rows) this.takeMatch(query, row, found)
+      if (rows.length === limit) position = Math.min(position, rows[rows.length - 1]![0])
+    }
+    const ascending = [...found.values()].sort((a, b) => a.record.sequenceNumber - b.record.sequenceNumber)
+    return { found: ascending.filter(({ record }) => record.sequenceNumber <= position), position }
+  }
+
+  private matchDown(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span): StepDown {
+    const found = new Map<number, StoredRecord>()
+    let position = span.after
+    for (const expression of expressions) {
+      const rows = this.sql.matchDown.all(expression, span.after, span.upTo, fewCandidates) as Array<MatchedRow>
+      for (const row of rows) this.takeMatch(query, row, found)
+      if (rows.length === fewCandidates) position = Math.max(position, rows[rows.length - 1]![0] - 1)
+    }
+    const match = Math.max(...found.keys())
+    return { match: match > position ? match : undefined, position }
+  }
+
+  private takeMatch(query: NormalisedQuery, [number, ...row]: MatchedRow, found: Map<number, StoredRecord>): void {
+    if (found.has(number)) return
+    const stored = fromRow(row, number)
+    if (matchesQuery(query, stored.record)) found.set(number, stored)
+  }
+
+  private scanDown(query: NormalisedQuery, span: Span): StepDown {
+    const after = Math.max(span.after, span.upTo - rowsPerStep)
+    const last = this.scan({ after, upTo: span.upTo }, rowsPerStep).findLast(({ record }) =>
+      matchesQuery(query, record)
+    )
+    return { match: last?.record.sequenceNumber, position: after }
+  }
+
+  /** The next rows of the span, every one of them. */
+  private scan(span: Span, limit: number): ReadonlyArray<StoredRecord> {
+    const rows = this.sql.scanUp.all(span.after, span.upTo, limit) as Array<EventRow>
+    const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
+    const wanted = Math.min(limit, span.upTo - span.after)
+    if (stored.length < wanted) corrupt(span.after + 1 + stored.length, "the event is missing")
+    return stored
+  }
+}
+
+const prepare = (database: Database, prefix: string) => {
+  const sql = statements(prefix)
+  const raw = (text: string): Statement => database.prepare(text).raw(true)
+  return {
+    begin: database.prepare(sql.begin),
+    commit: database.prepare(sql.commit),
+    rollback: database.prepare(sql.rollback),
+    state: raw(sql.state),
+    insertEvent: database.prepare(sql.insertEvent),
+    findEventId: raw(sql.findEventId),
+    insertTerms: database.prepare(sql.insertTerms),
+    setIndexed: database.prepare(sql.setIndexed),
+    matchUp: raw(sql.matchUp),
+    matchDown: raw(sql.matchDown),
+    scanUp: raw(sql.scanUp)
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The event store in a SQLite file: the embedded default, for one machine and any number of its processes.
+ *
+ * WAL mode with `synchronous = FULL`: what was answered is on disk. Calls of a process are committed in groups. Another
+ * process's write lock is waited for without blocking the event loop; its commits are noticed within `pollInterval`, and at
+ * once by every query and append.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { AppendResult } from "../EventStore.ts"
+import { EventStore } from "../EventStore.ts"
+import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
+import { fromReason, StoreBusy, StoreClosed } from "../EventStoreError.ts"
+import { ChangeSignal } from "../internal/ChangeSignal.ts"
+import { CommitQueue } from "../internal/CommitQueue.ts"
+import { makeEventId } from "../internal/eventId.ts"
+import { makeEventStore } from "../internal/makeEventStore.ts"
+import type { LogReader } from "../internal/reading.ts"
+import { openDatabase, prepareSchema } from "./database.ts"
+import { attempt, Locked } from "./driverErrors.ts"
+import type { PreparedRequest } from "./groupCommit.ts"
+import { commitGroup, prepareRequest } from "./groupCommit.ts"
+import type { SqliteOptions, SqliteSettings } from "./options.ts"
+import { checkSqliteOptions } from "./options.ts"
+import { SqliteLog } from "./SqliteLog.ts"
+
+export type { SqliteOptions }
+
+/** Events and kibibytes of one group: bounds how long a commit holds the lock and the event loop. */
+const groupWeight = 4_096
+
+/**
+ * Opens the log in the file, creating it when there is none, and closes it with the scope.
+ *
+ * Fails with `InvalidInput` for an option that is not allowed, `SchemaMismatch` where the file holds something else or a
+ * newer format, `StoreBusy` or `StoreUnavailable` where it cannot be opened.
+ */
+export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const settings = yield* Effect.fromResult(checkSqliteOptions(options))
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe()
+    const state = { closed: false }
+    const locking = <A>(operation: string, run: () => A) => whenUnlocked(settings, now, operation, run)
+    const database = yield* Effect.acquireRelease(
+      locking("open the database", () => openDatabase(settings)),
+      (opened) => Effect.sync(() => opened.close())
+    )
+    yield* locking("prepare the schema", () => prepareSchema(database, settings.tablePrefix, makeEventId(now())))
+    const log = new SqliteLog(database, settings.tablePrefix, settings.indexEvery)
+    const changes = new ChangeSignal()
+    const queue = new CommitQueue<PreparedRequest, ReadonlyArray<AppendResult>>()
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        state.closed = true
+        queue.close()
+        changes.close()
+      })
+    )
+    const step = <A>(operation: string, run: () => A): Effect.Effect<A, EventStoreErrorReason> =>
+      Effect.suspend(() => (state.closed ? Effect.fail(new StoreClosed()) : locking(operation, run)))
+    const reader: LogReader = {
+      head: step("read the head", () => log.refresh()),
+      up: (query, span, limit) => step("read events", () => log.up(query, span, limit)),
+      down: (query, span) => step("read events", () => log.down(query, span))
+    }
+    yield* Effect.forkScoped(writeGroups(queue, log, changes, settings, now))
+    yield* Effect.forkScoped(watch(reader, changes, settings))
+    return makeEventStore(
+      {
+        maxPayloadBytes: settings.maxPayloadBytes,
+        currentMillis: now,
+        reader,
+        commit: (request) =>
+          Effect.suspend(() => {
+            const prepared = prepareRequest(request)
+            return queue.submit(prepared, prepared.weight)
+          }),
+        awaitChange: changes.await,
+        isClosed: () => state.closed
+      },
+      "sqlite"
+    )
+  }).pipe(Effect.mapError(fromReason))
+
+/** The event store in a SQLite file as a layer. */
+export const layer = (options: SqliteOptions): Layer.Layer<EventStore, EventStoreError> =>
+  Layer.effect(EventStore, make(options))
+
+/** The one writer: takes what waits, commits it, answers, for ever. Between two groups other work gets its turn. */
+const writeGroups = (
+  queue: CommitQueue<PreparedRequest, ReadonlyArray<AppendResult>>,
+  log: SqliteLog,
+  changes: ChangeSignal,
+  settings: SqliteSettings,
+  now: () => number
+): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    while (true) {
+      yield* queue.nonEmpty
+      yield* Effect.yieldNow
+      const group = queue.take(groupWeight)
+      if (group.length === 0) continue
+      const prepared = group.map(({ request }) => request)
+      const verdicts = yield* Effect.result(
+        retryWhileLocked(settings, now, () => {
+          const outcome = commitGroup(log, prepared, now())
+          return outcome instanceof Locked ? Result.fail(outcome) : Result.succeed(outcome)
+        })
+      )
+      if (Result.isFailure(verdicts)) {
+        for (const { answer } of group) answer(Effect.fail(verdicts.failure))
+        continue
+      }
+      changes.advance(log.recent.head)
+      for (const [index, { answer }] of group.entries()) answer(Effect.fromResult(verdicts.success[index]!))
+    }
+  })
+
+/** Notices what other processes commit while somebody waits for it. A failure shows in the waiting stream's own read. */
+const watch = (reader: LogReader, changes: ChangeSignal, settings: SqliteSettings): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    while (true) {
+      yield* Effect.sleep(Duration.millis(settings.pollInterval))
+      if (!changes.isAwaited) continue
+      const head = yield* Effect.result(reader.head)
+      if (Result.isSuccess(head)) changes.advance(head.success)
+      else changes.wake()
+    }
+  })
+
+/** Runs database work, again and again while another process holds the lock. */
+const whenUnlocked = <A>(settings: SqliteSettings, now: () => number, operation: string, run: () => A) =>
+  retryWhileLocked(settings, now, () => attempt(operation, run))
+
+/** Waits a random time, up to twice as long after every try, 1 to 16 ms; at most `busyTimeout` in all. */
+const retryWhileLocked = <A, E>(
+  { busyTimeout }: SqliteSettings,
+  now: () => number,
+  run: () => Result.Result<A, E | Locked>
+): Effect.Effect<A, E | StoreBusy> =>
+  Effect.suspend(() => {
+    const first = run()
+    if (Result.isSuccess(first)) return Effect.succeed(first.success)
+    if (!(first.failure instanceof Locked)) return Effect.fail(first.failure)
+    return Effect.gen(function* () {
+      const start = now()
+      for (let tries = 0; ; tries++) {
+        yield* Effect.sleep(Duration.millis((yield* Random.next) * 2 ** Math.min(tries, 4)))
+        const next = run()
+        if (Result.isSuccess(next)) return next.success
+        if (!(next.failure instanceof Locked)) return yield* Effect.fail(next.failure)
+        const waitedMs = now() - start
+        if (waitedMs >= busyTimeout) return yield* new StoreBusy({ waitedMs })
+      }
+    })
+  })

@@ -1,0 +1,93 @@
+/**
+ * Opens the database: file mode, connection settings that are read back, and the schema, created under a lock or compared
+ * with what this version knows (L3).
+ */
+import Database from "better-sqlite3"
+import { closeSync, openSync } from "node:fs"
+import { SchemaMismatch } from "../EventStoreError.ts"
+import { format, schema, statements } from "./statements.ts"
+
+/** Below this, SQLite can lose committed data when a WAL is reset while a checkpoint runs. */
+const oldestLibrary = [3, 51, 3] as const
+
+/** How the database is opened; every option has been checked. */
+export interface DatabaseSettings {
+  readonly file: string
+  readonly tablePrefix: string
+  readonly synchronous: "FULL" | "NORMAL"
+  readonly cacheKibibytes: number
+}
+
+/** Milliseconds that the driver itself may wait for a lock; beyond that the wait is asynchronous. */
+const blockingWait = 2
+
+/** Opens the file and sets up the connection. Throws what the driver throws, or `SchemaMismatch`. */
+export const openDatabase = (settings: DatabaseSettings): Database.Database => {
+  closeSync(openSync(settings.file, "a", 0o600))
+  const database = new Database(settings.file, { timeout: blockingWait })
+  try {
+    checkLibrary(database)
+    database.pragma(`cache_size = -${settings.cacheKibibytes}`)
+    setPragma(database, "journal_mode", "WAL", "wal")
+    setPragma(database, "synchronous", settings.synchronous, settings.synchronous === "FULL" ? 2 : 1)
+    setPragma(database, "trusted_schema", "OFF", 0)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+const setPragma = (database: Database.Database, name: string, value: string, expected: string | number): void => {
+  database.pragma(`${name} = ${value}`)
+  const actual: unknown = database.pragma(name, { simple: true })
+  if (actual !== expected) {
+    mismatch(`The database does not accept ${name} = ${value}: use a file on a local disk, or the memory store.`)
+  }
+}
+
+const checkLibrary = (database: Database.Database): void => {
+  const version = database.prepare("SELECT sqlite_version()").pluck().get() as string
+  const parts = version.split(".").map(Number)
+  for (const [index, least] of oldestLibrary.entries()) {
+    const part = parts[index] ?? 0
+    if (part > least) return
+    if (part < least) mismatch(`SQLite ${version} is too old: use better-sqlite3 with SQLite 3.51.3 or later.`)
+  }
+}
+
+/**
+ * Creates the schema in a database that has none of it, or checks the one that is there. Runs under the write lock, so
+ * that any number of processes may open an empty database at once. Changes nothing where it refuses.
+ */
+export const prepareSchema = (database: Database.Database, prefix: string, logId: string): void => {
+  const run = database.transaction(() => {
+    const wanted = schema(prefix)
+    const find = database.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").pluck()
+    const found = wanted.map(({ name }) => find.get(name) as string | undefined)
+    if (found.every((sql) => sql === undefined)) {
+      for (const { sql } of wanted) database.exec(sql)
+      database.prepare(statements(prefix).createLog).run(format, logId)
+      return
+    }
+    checkFormat(database, prefix, found[0])
+    for (const [index, { name, sql }] of wanted.entries()) {
+      if (found[index] !== sql) mismatch(`${name} is not the one that evolvent creates: choose another tablePrefix.`)
+    }
+  })
+  run.immediate()
+}
+
+const checkFormat = (database: Database.Database, prefix: string, logTable: string | undefined): void => {
+  const foreign = `The tables named ${prefix}_... do not belong to evolvent: choose another tablePrefix.`
+  if (logTable === undefined || !/\bformat INTEGER\b/.test(logTable)) return mismatch(foreign)
+  const found = database.prepare(statements(prefix).formatOf).pluck().get()
+  if (typeof found !== "number") return mismatch(foreign)
+  if (found > format) {
+    mismatch(`The log has format ${found}, this version of evolvent reads up to ${format}: use a newer version.`)
+  }
+}
+
+const mismatch = (problem: string): never => {
+  throw new SchemaMismatch({ problem })
+}

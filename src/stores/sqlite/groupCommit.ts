@@ -1,0 +1,119 @@
+/**
+ * The group commit: all calls that wait are committed in one transaction, each with its own verdict, in queue order, later
+ * ones seeing earlier ones. A group that fails as a whole is tried again one by one, so that no call pays for another's bad
+ * luck.
+ */
+import * as Result from "effect/Result"
+import type { AppendResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import { CommitUnknown } from "../EventStoreError.ts"
+import { checkCondition, checkSequenceLimit, record } from "../internal/appending.ts"
+import { idTaken } from "../internal/normaliseEvents.ts"
+import type { AppendRequest } from "../internal/StoreBackend.ts"
+import { attempt, Locked } from "./driverErrors.ts"
+import type { EventText } from "./rows.ts"
+import { toText } from "./rows.ts"
+import type { SqliteLog } from "./SqliteLog.ts"
+
+/** A request whose JSON has been written already, outside the lock. */
+export interface PreparedRequest {
+  readonly request: AppendRequest
+  /** In the order of the batches and of the events in them. */
+  readonly texts: ReadonlyArray<ReadonlyArray<EventText>>
+  /** Events and kibibytes: what a group is bounded by. */
+  readonly weight: number
+}
+
+export type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
+
+/** Writes the JSON of a request. */
+export const prepareRequest = (request: AppendRequest): PreparedRequest => {
+  let weight = 0
+  const texts = request.batches.map((batch) =>
+    batch.map((event) => {
+      const text = toText(event)
+      weight += 1 + Math.floor(text.payload.length / 1_024)
+      return text
+    })
+  )
+  return { request, texts, weight }
+}
+
+/** Commits a group; one verdict a request, or `Locked` when nothing was done because another process writes. */
+export const commitGroup = (
+  log: SqliteLog,
+  group: ReadonlyArray<PreparedRequest>,
+  occurredAt: number
+): Locked | ReadonlyArray<Verdict> => {
+  const begun = attempt("begin a transaction", () => log.begin())
+  if (Result.isFailure(begun)) {
+    return begun.failure instanceof Locked ? begun.failure : group.map(() => Result.fail(begun.failure as never))
+  }
+  let head = log.recent.head
+  const committed = attempt("append", () => {
+    head = log.refresh()
+    const verdicts = group.map((prepared) => apply(log, prepared, occurredAt))
+    log.commit()
+    return verdicts
+  })
+  if (Result.isSuccess(committed)) return committed.success
+  return afterFailure(log, group, occurredAt, committed.failure, head)
+}
+
+/** Judges one request and inserts its events. */
+const apply = (log: SqliteLog, { request, texts }: PreparedRequest, occurredAt: number): Verdict => {
+  const refused = refuse(log, request)
+  if (refused !== undefined) return Result.fail(refused)
+  return Result.succeed(
+    request.batches.map((batch, index) => {
+      const result = record(batch, log.recent.head, occurredAt)
+      for (const [place, recorded] of result.eventRecords.entries()) {
+        log.insert(recorded, texts[index]![place]!, result.lastSequenceNumber)
+      }
+      return result
+    })
+  )
+}
+
+const refuse = (log: SqliteLog, request: AppendRequest): EventStoreErrorReason | undefined => {
+  for (const [batch, events] of request.batches.entries()) {
+    for (const [index, event] of events.entries()) {
+      if (event.idGiven && log.has(event.eventId)) return idTaken(request.pathOf(batch, index))
+    }
+  }
+  const head = log.recent.head
+  if (request.condition !== undefined) {
+    const conflict = checkCondition(
+      {
+        head,
+        lastMatch: (query, span) => log.lastMatch(query, span),
+        collect: (query, span) => log.collect(query, span)
+      },
+      request.condition
+    )
+    if (conflict !== undefined) return conflict
+  }
+  return checkSequenceLimit(head, request)
+}
+
+const afterFailure = (
+  log: SqliteLog,
+  group: ReadonlyArray<PreparedRequest>,
+  occurredAt: number,
+  failure: EventStoreErrorReason | Locked,
+  head: number
+): Locked | ReadonlyArray<Verdict> => {
+  const rolledBack = attempt("roll back", () => log.rollback(head))
+  if (Result.isFailure(rolledBack)) return group.map((prepared) => Result.fail(unknown(prepared)))
+  if (failure instanceof Locked) return failure
+  if (group.length === 1) return [Result.fail(failure)]
+  const verdicts: Array<Verdict> = []
+  for (const prepared of group) {
+    const alone = commitGroup(log, [prepared], occurredAt)
+    verdicts.push(alone instanceof Locked ? Result.fail(failure) : alone[0]!)
+  }
+  return verdicts
+}
+
+const unknown = ({ request }: PreparedRequest): CommitUnknown =>
+  new CommitUnknown({ commitId: request.batches[0]![0]!.eventId })

@@ -1,0 +1,118 @@
+/**
+ * What the store keeps in the database, and every statement on it. Values are parameters only; the table prefix is checked
+ * against an allow-list and quoted.
+ *
+ * - `<prefix>_events`: the log, one row an event. Triggers refuse UPDATE and DELETE, and an INSERT that is not the next
+ *   number (which also closes the back door of INSERT OR REPLACE).
+ * - `<prefix>_index`: a full-text index (FTS5, without content) whose terms are hashes of types, tags and payload scalars;
+ *   a row's id is the event's number. FTS5 writes sorted runs and merges them, so indexing costs the same in a log of any
+ *   size.
+ * - `<prefix>_log`: one row: the format, the log's identity, and how far the index reaches.
+ */
+
+/** The format that this version reads and writes. */
+export const format = 1
+
+/** Names of the tables, quoted. */
+const tables = (prefix: string) => ({
+  events: `"${prefix}_events"`,
+  index: `"${prefix}_index"`,
+  log: `"${prefix}_log"`
+})
+
+/** The objects of the schema with the SQL that creates them, in the order of creation. */
+export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; readonly sql: string }> => {
+  const { events, index, log } = tables(prefix)
+  const refuse = (name: string, when: string, message: string) => ({
+    name: `${prefix}_${name}`,
+    sql: `CREATE TRIGGER "${prefix}_${name}" BEFORE ${when} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+  })
+  return [
+    {
+      name: `${prefix}_log`,
+      sql: `CREATE TABLE ${log} (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  format INTEGER NOT NULL,
+  log_id TEXT NOT NULL,
+  indexed_through INTEGER NOT NULL,
+  has_partly_indexed INTEGER NOT NULL
+) STRICT`
+    },
+    {
+      name: `${prefix}_events`,
+      sql: `CREATE TABLE ${events} (
+  sequence_number INTEGER PRIMARY KEY,
+  event_id TEXT NOT NULL UNIQUE,
+  event_type TEXT NOT NULL,
+  schema_version INTEGER NOT NULL,
+  payload TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  batch_end INTEGER NOT NULL
+) STRICT`
+    },
+    {
+      name: `${prefix}_index`,
+      sql: `CREATE VIRTUAL TABLE ${index} USING fts5(terms, content='', columnsize=0, detail=none, tokenize='ascii')`
+    },
+    refuse("no_update", `UPDATE ON ${events}`, "the log is append-only: events are never updated"),
+    refuse("no_delete", `DELETE ON ${events}`, "the log is append-only: events are never deleted"),
+    refuse(
+      "in_order",
+      `INSERT ON ${events}
+WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM ${events})
+  OR EXISTS (SELECT 1 FROM ${events} WHERE event_id = NEW.event_id)`,
+      "the log is append-only: an event takes the next number and a new id"
+    )
+  ]
+}
+
+const columns = [
+  "sequence_number",
+  "event_id",
+  "event_type",
+  "schema_version",
+  "payload",
+  "tags",
+  "metadata",
+  "occurred_at",
+  "batch_end"
+] as const
+
+/** A row of the log in the order of `columns`. */
+export type EventRow = readonly [number, string, string, number, string, string, string, number, number]
+
+const select = columns.map((column) => `e.${column}`).join(", ")
+
+/** The statements of one log. */
+export const statements = (prefix: string) => {
+  const { events, index, log } = tables(prefix)
+  const matching = (direction: "ASC" | "DESC") => `
+SELECT i.rowid, ${select}
+FROM ${index} AS i LEFT JOIN ${events} AS e ON e.sequence_number = i.rowid
+WHERE ${index} MATCH ? AND i.rowid > ? AND i.rowid <= ?
+ORDER BY i.rowid ${direction}
+LIMIT ?`
+  return {
+    begin: "BEGIN IMMEDIATE",
+    commit: "COMMIT",
+    rollback: "ROLLBACK",
+    state: `
+SELECT (SELECT coalesce(max(sequence_number), 0) FROM ${events}), indexed_through, has_partly_indexed FROM ${log}`,
+    formatOf: `SELECT format FROM ${log}`,
+    createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
+    insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    findEventId: `SELECT sequence_number FROM ${events} WHERE event_id = ?`,
+    insertTerms: `INSERT INTO ${index} (rowid, terms) VALUES (?, ?)`,
+    setIndexed: `UPDATE ${log} SET indexed_through = ?, has_partly_indexed = ?`,
+    matchUp: matching("ASC"),
+    matchDown: matching("DESC"),
+    scanUp: `
+SELECT ${select}
+FROM ${events} AS e
+WHERE e.sequence_number > ? AND e.sequence_number <= ?
+ORDER BY e.sequence_number
+LIMIT ?`
+  }
+}
