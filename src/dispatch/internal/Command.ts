@@ -1,0 +1,66 @@
+/** A command on its way through a lane. */
+import type * as Effect from "effect/Effect"
+import type * as Decider from "../../decider/Decider.ts"
+import type * as View from "../../decider/View.ts"
+import type { EventRecord, Metadata } from "../../stores/Event.ts"
+import { RetriesExhausted } from "../Outcome.ts"
+
+/** Events that are remembered as having been in the way. */
+const mostInTheWay = 10
+
+export class Command {
+  readonly decider: Decider.Any
+  readonly command: unknown
+  readonly view: View.Any
+  readonly metadata: Metadata
+  /** The tag that every event must carry, where the context is one stream. */
+  readonly stream: string | undefined
+  /** The revision that the stream must be at; `undefined` for any. */
+  readonly expected: number | null | undefined
+  readonly mostAttempts: number
+  /** Milliseconds since the Unix epoch. */
+  readonly deadline: number
+  /** How often it has been decided. */
+  attempts = 0
+  private inTheWay: ReadonlyArray<EventRecord> = []
+  private readonly resume: (answer: Effect.Effect<any, any>) => void
+
+  constructor(
+    fields: Pick<
+      Command,
+      "decider" | "command" | "view" | "metadata" | "stream" | "expected" | "mostAttempts" | "deadline"
+    >,
+    resume: (answer: Effect.Effect<any, any>) => void
+  ) {
+    this.decider = fields.decider
+    this.command = fields.command
+    this.view = fields.view
+    this.metadata = fields.metadata
+    this.stream = fields.stream
+    this.expected = fields.expected
+    this.mostAttempts = fields.mostAttempts
+    this.deadline = fields.deadline
+    this.resume = resume
+  }
+
+  answer(answer: Effect.Effect<unknown, unknown>): void {
+    this.resume(answer)
+  }
+
+  /** Remembers what changed the context. */
+  wasInterfered(tail: ReadonlyArray<EventRecord>): void {
+    this.inTheWay = [...this.inTheWay, ...tail].slice(-mostInTheWay)
+  }
+
+  /** Why it cannot be tried once more; `undefined` when it can. */
+  exhausted(now: number): RetriesExhausted | undefined {
+    const ranOutOf = this.attempts >= this.mostAttempts ? "attempts" : now >= this.deadline ? "time" : undefined
+    if (ranOutOf === undefined || this.attempts === 0) return undefined
+    return new RetriesExhausted({
+      decider: this.decider.name,
+      attempts: this.attempts,
+      ranOutOf,
+      inTheWay: this.inTheWay.map(({ eventType, sequenceNumber }) => ({ eventType, sequenceNumber }))
+    })
+  }
+}

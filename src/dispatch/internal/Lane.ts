@@ -1,0 +1,210 @@
+/**
+ * A lane: the commands of this process that share a context. They do not race each other: round by round all that wait are
+ * decided in order and committed under one check, every command with its own batch and its own answer. When somebody
+ * else got in between, the tail that the conflict brings is folded and they are decided again.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import type { EventRecord } from "../../stores/Event.ts"
+import * as EventQuery from "../../stores/EventQuery.ts"
+import type { AppendResult, EventStore } from "../../stores/EventStore.ts"
+import type { ConditionalAppendConflict, EventStoreError } from "../../stores/EventStoreError.ts"
+import type { Command } from "./Command.ts"
+import { ContextFold } from "./ContextFold.ts"
+import type { FoldCache } from "./FoldCache.ts"
+import { countConflict } from "../DispatchMetrics.ts"
+import type { InContext, Judgement } from "./round.ts"
+import { decideRound } from "./round.ts"
+
+/** What all lanes of a dispatcher share. */
+export interface LaneEnvironment {
+  readonly store: EventStore
+  readonly cache: FoldCache
+  readonly now: () => number
+}
+
+/** Commands decided in one round at the most: what one append holds up. */
+const largestRound = 256
+
+/** The longest a back-off can get, in milliseconds. */
+const longestBackOff = 250
+
+export class Lane {
+  private readonly environment: LaneEnvironment
+  /** The canonical text of the context. */
+  private readonly context: string
+  private readonly query: EventQuery.EventQuery
+  private readonly inContext: InContext
+  private readonly waiting = new Set<Command>()
+  private fold: ContextFold | undefined
+  /** Conflicts since the last success: drives the back-off. */
+  private conflicts = 0
+  /** 1 while commands are tried one by one, because a round of several failed for what one of them brought. */
+  private roundSize = largestRound
+
+  constructor(environment: LaneEnvironment, context: string, query: EventQuery.EventQuery) {
+    this.environment = environment
+    this.context = context
+    this.query = query
+    this.inContext = Result.getOrThrow(EventQuery.matcher(query))
+    this.fold = environment.cache.get(context)
+  }
+
+  get length(): number {
+    return this.waiting.size
+  }
+
+  add(command: Command): void {
+    this.waiting.add(command)
+  }
+
+  /** Withdraws a command that nobody waits for any more. What is being committed goes on. */
+  remove(command: Command): void {
+    this.waiting.delete(command)
+  }
+
+  /** Answers whoever waits with the same failure. */
+  abandon(failure: Effect.Effect<never, unknown>): void {
+    for (const command of this.waiting) this.answer(command, failure)
+  }
+
+  /** Runs rounds until nobody waits, then calls `whenIdle` in the same breath. */
+  drain(whenIdle: () => void): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (true) {
+        yield* Effect.yieldNow
+        this.dropExhausted()
+        const commands = this.nextRound()
+        if (commands.length === 0) return whenIdle()
+        const result = yield* Effect.result(this.round(commands))
+        if (Result.isFailure(result)) yield* this.recover(commands, result.failure)
+      }
+    })
+  }
+
+  private nextRound(): ReadonlyArray<Command> {
+    const commands: Array<Command> = []
+    for (const command of this.waiting) {
+      if (commands.push(command) === this.roundSize) break
+    }
+    return commands
+  }
+
+  private dropExhausted(): void {
+    const now = this.environment.now()
+    for (const command of this.waiting) {
+      const exhausted = command.exhausted(now)
+      if (exhausted !== undefined) this.answer(command, Effect.fail(exhausted))
+    }
+  }
+
+  private round(commands: ReadonlyArray<Command>): Effect.Effect<void, EventStoreError> {
+    return Effect.gen({ self: this }, function* () {
+      const known = this.fold
+      let isFresh = known === undefined || !commands.every(({ view }) => known.has(view))
+      let fold = isFresh ? yield* this.read(commands) : known!
+      while (true) {
+        const judgements = decideRound(commands, fold, this.inContext)
+        const batches = judgements.flatMap((judgement) => ("batch" in judgement ? [judgement.batch] : []))
+        if (batches.length > 0) {
+          const results = yield* this.environment.store.appendBatchesIf(batches, this.query, fold.version, {
+            headSequenceNumber: fold.head,
+            conflictTail: true
+          })
+          return this.finish(fold, judgements, results)
+        }
+        // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
+        // been true at some moment after its command came.
+        const current: ContextFold = isFresh ? fold : yield* this.readNews(fold)
+        if (current.version === fold.version) return this.finish(current, judgements, [])
+        for (const { command } of judgements) command.attempts -= 1
+        fold = current
+        isFresh = true
+      }
+    })
+  }
+
+  private read(commands: ReadonlyArray<Command>): Effect.Effect<ContextFold, EventStoreError> {
+    return Effect.map(this.environment.store.query(this.query), (context) => {
+      const views = commands.map(({ view }) => view)
+      const head = context.headSequenceNumber ?? 0
+      return this.keep(ContextFold.of(views, context.eventRecords, head, context.currentContextVersion))
+    })
+  }
+
+  private readNews(fold: ContextFold): Effect.Effect<ContextFold, EventStoreError> {
+    return Effect.map(this.environment.store.query(EventQuery.after(this.query, fold.head)), (news) =>
+      this.keep(fold.with(news.eventRecords, news.headSequenceNumber ?? 0, news.currentContextVersion))
+    )
+  }
+
+  /** The round holds: answers every command it judged, and keeps the fold of what was committed. */
+  private finish(fold: ContextFold, judgements: ReadonlyArray<Judgement>, results: ReadonlyArray<AppendResult>): void {
+    this.conflicts = 0
+    const committed: Array<EventRecord> = []
+    let version = fold.version
+    let next = 0
+    for (const judgement of judgements) {
+      if (!("batch" in judgement)) {
+        this.answer(judgement.command, judgement.answer(version))
+        continue
+      }
+      const { eventRecords, lastSequenceNumber } = results[next++]!
+      for (const record of eventRecords) if (this.inContext(record)) committed.push(record)
+      version = committed[committed.length - 1]?.sequenceNumber ?? version
+      const { attempts } = judgement.command
+      const outcome = { _tag: "Accepted", eventRecords, state: judgement.state, position: lastSequenceNumber, attempts }
+      this.answer(judgement.command, Effect.succeed(outcome))
+    }
+    const last = results[results.length - 1]
+    if (last !== undefined) this.keep(fold.with(committed, last.lastSequenceNumber, version))
+    if (this.waiting.size === 0) this.roundSize = largestRound
+  }
+
+  private recover(commands: ReadonlyArray<Command>, error: EventStoreError): Effect.Effect<void> {
+    const { reason } = error
+    if (reason._tag === "ConditionalAppendConflict") return this.afterConflict(commands, reason)
+    this.fold = undefined
+    this.environment.cache.delete(this.context)
+    const isOnesFault = reason._tag === "InvalidInput" || reason._tag === "LimitExceeded"
+    if (isOnesFault && commands.length > 1) {
+      this.roundSize = 1
+      for (const command of commands) command.attempts = Math.max(0, command.attempts - 1)
+      return Effect.void
+    }
+    const now = this.environment.now()
+    for (const command of commands) {
+      command.attempts = Math.max(1, command.attempts)
+      const isLast = !error.retryable || command.exhausted(now) !== undefined
+      if (isLast) this.answer(command, Effect.fail(error))
+    }
+    return this.backOff
+  }
+
+  private afterConflict(commands: ReadonlyArray<Command>, conflict: ConditionalAppendConflict): Effect.Effect<void> {
+    const tail = conflict.tail ?? []
+    for (const command of commands) command.wasInterfered(tail)
+    if (this.fold !== undefined) this.keep(this.fold.with(tail, conflict.headSequenceNumber, conflict.actual))
+    return Effect.andThen(countConflict, this.backOff)
+  }
+
+  /** Full jitter: anything from nothing to 1, 2, 4 ... 250 ms. */
+  private get backOff(): Effect.Effect<void> {
+    if (this.waiting.size === 0) return Effect.void
+    const longest = Math.min(2 ** this.conflicts++, longestBackOff)
+    return Effect.flatMap(Random.next, (share) => Effect.sleep(Duration.millis(share * longest)))
+  }
+
+  private keep(fold: ContextFold): ContextFold {
+    this.fold = fold
+    this.environment.cache.set(this.context, fold)
+    return fold
+  }
+
+  private answer(command: Command, answer: Effect.Effect<unknown, unknown>): void {
+    this.waiting.delete(command)
+    command.answer(answer)
+  }
+}

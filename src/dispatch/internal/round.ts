@@ -1,0 +1,109 @@
+/**
+ * One round of a lane, pure: the commands that wait are decided in order, each on the state that the one before it left.
+ * Nothing is answered yet; what was decided holds only if the append that follows finds the context as it was.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { EncodedEvent, EncodeError } from "../../decider/EventCatalog.ts"
+import type { Decision } from "../../decider/Decider.ts"
+import type { NewEvent } from "../../stores/Event.ts"
+import type * as EventQuery from "../../stores/EventQuery.ts"
+import { WrongRevision } from "../Outcome.ts"
+import type { Command } from "./Command.ts"
+import { Bug } from "./ContextFold.ts"
+import type { ContextFold } from "./ContextFold.ts"
+
+/** What a command came to: a batch to commit with the state after it, or an answer that needs no append. */
+export type Judgement =
+  | { readonly command: Command; readonly batch: ReadonlyArray<NewEvent>; readonly state: unknown }
+  | { readonly command: Command; readonly answer: Answer }
+
+/** The answer, given the version that the context has where the command was decided. */
+export type Answer = (version: number | null) => Effect.Effect<unknown, unknown>
+
+/** Whether an event belongs to the lane's context. */
+export type InContext = (event: EventQuery.Matchable) => boolean
+
+/**
+ * Decides the commands. Stops before a command that expects a revision when an earlier one of the round leads to events:
+ * the revision that those will make is not known yet.
+ */
+export const decideRound = (
+  commands: ReadonlyArray<Command>,
+  fold: ContextFold,
+  inContext: InContext
+): ReadonlyArray<Judgement> => {
+  const judgements: Array<Judgement> = []
+  let working = fold
+  for (const command of commands) {
+    if (command.expected !== undefined && working !== fold) break
+    command.attempts += 1
+    const { judgement, after } = judge(command, working, inContext)
+    judgements.push(judgement)
+    working = after
+  }
+  return judgements
+}
+
+interface Judged {
+  readonly judgement: Judgement
+  readonly after: ContextFold
+}
+
+const judge = (command: Command, fold: ContextFold, inContext: InContext): Judged => {
+  const answered = (answer: Answer): Judged => ({ judgement: { command, answer }, after: fold })
+  const failed = (failure: unknown): Judged =>
+    answered(() => (failure instanceof Bug ? Effect.die(failure.thrown) : Effect.fail(failure)))
+
+  const { expected, stream, view } = command
+  if (stream !== undefined && expected !== undefined && expected !== fold.version) {
+    return failed(new WrongRevision({ stream, expected, actual: fold.version }))
+  }
+  const state = fold.stateOf(view)
+  if (Result.isFailure(state)) return failed(state.failure)
+  const decision = decide(command, state.success)
+  if (Result.isFailure(decision)) return failed(decision.failure)
+  if (decision.success._tag === "Reject") {
+    const rejected = { _tag: "Rejected", rejection: decision.success.rejection, attempts: command.attempts }
+    return answered(() => Effect.succeed(rejected))
+  }
+  if (decision.success.events.length === 0) return answered(nothingToDo(state.success, command.attempts))
+  const encoded = encodeAll(command, decision.success.events)
+  if (Result.isFailure(encoded)) return failed(encoded.failure)
+  if (stream !== undefined && !encoded.success.every(inContext)) return failed(new Bug(outsideStream(command, stream)))
+  const after = fold.after(encoded.success.filter(inContext))
+  const stateAfter = after.stateOf(view)
+  if (Result.isFailure(stateAfter)) return failed(stateAfter.failure)
+  const batch = encoded.success.map((event): NewEvent => ({ ...event, metadata: command.metadata }))
+  return { judgement: { command, batch, state: stateAfter.success }, after }
+}
+
+const outsideStream = ({ decider }: Command, stream: string): Error =>
+  new Error(
+    `${decider.name} emitted an event without the tag ${JSON.stringify(stream)} of the stream it is dispatched to`
+  )
+
+const nothingToDo =
+  (state: unknown, attempts: number): Answer =>
+  (position) =>
+    Effect.succeed({ _tag: "NothingToDo", state, position, attempts })
+
+const decide = (command: Command, state: unknown): Result.Result<Decision<unknown, unknown>, Bug> =>
+  Result.try({
+    try: () => command.decider.decide(command.command, state) as Decision<unknown, unknown>,
+    catch: (thrown) => new Bug(thrown)
+  })
+
+const encodeAll = (
+  command: Command,
+  emitted: ReadonlyArray<unknown>
+): Result.Result<ReadonlyArray<EncodedEvent>, EncodeError | Bug> => {
+  const encoded: Array<EncodedEvent> = []
+  for (const event of emitted) {
+    const next = Result.try({ try: () => command.decider.events.encode(event), catch: (thrown) => new Bug(thrown) })
+    if (Result.isFailure(next)) return Result.fail(next.failure)
+    if (Result.isFailure(next.success)) return Result.fail(next.success.failure)
+    encoded.push(next.success.success)
+  }
+  return Result.succeed(encoded)
+}

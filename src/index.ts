@@ -1,0 +1,25 @@
+/**
+ * evolvent: command handling on facts. This entry loads no driver and no test tool; the stores that need one have entries of
+ * their own, `evolvent/sqlite` for instance, and the conformance suite is in `evolvent/testing`.
+ */
+export * as EventCatalog from "./decider/EventCatalog.ts"
+export * as View from "./decider/View.ts"
+export * as Decider from "./decider/Decider.ts"
+export * as Reactor from "./decider/Reactor.ts"
+export * as EventQuery from "./stores/EventQuery.ts"
+export * as EventStoreError from "./stores/EventStoreError.ts"
+export * as DurableStream from "./stores/DurableStream.ts"
+export * as Limits from "./stores/Limits.ts"
+export * as MemoryStore from "./stores/memory/MemoryStore.ts"
+export * as Application from "./dispatch/Application.ts"
+export { EventStore } from "./stores/EventStore.ts"
+export type { AppendIfOptions, AppendResult, QueryResult } from "./stores/EventStore.ts"
+export type { EventBatch, EventRecord, JsonScalar, JsonValue, Metadata, NewEvent } from "./stores/Event.ts"
+export type { BatchHandler, EventStream, StreamOptions, StreamStatus } from "./stores/EventStream.ts"
+export { CommandMetadata, causedBy, withMetadata } from "./dispatch/CommandMetadata.ts"
+export { Dispatcher, dispatch, dispatchToStream } from "./dispatch/Dispatcher.ts"
+export type { DispatchOptions, DispatcherOptions, StreamDispatchOptions } from "./dispatch/Dispatcher.ts"
+export { layer as layerDispatcher } from "./dispatch/Dispatcher.ts"
+export { conflicts as dispatchConflicts, dispatches } from "./dispatch/DispatchMetrics.ts"
+export { Overloaded, RetriesExhausted, WrongRevision } from "./dispatch/Outcome.ts"
+export type { Accepted, DispatchError, Done, NothingToDo, Outcome, Rejected } from "./dispatch/Outcome.ts"
