@@ -1,0 +1,46 @@
+/** The stores under test, each with what the conformance suite needs to run it. A new store is one line at the end. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as MemoryStore from "../../src/stores/memory/MemoryStore.ts"
+import type { SqliteOptions } from "../../src/stores/sqlite/SqliteStore.ts"
+import * as SqliteStore from "../../src/stores/sqlite/SqliteStore.ts"
+import type { StoreHarness } from "../../src/testing/index.ts"
+
+export interface StoreUnderTest extends StoreHarness {
+  readonly name: string
+}
+
+/** The path of a file in a new folder, which is removed with the scope. */
+export const temporaryFile: Effect.Effect<string, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "evolvent-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ),
+  (folder) => join(folder, "log.sqlite")
+)
+
+const memory: StoreUnderTest = {
+  name: "memory",
+  make: MemoryStore.make(),
+  makeWithMaxPayloadBytes: (maxPayloadBytes) => MemoryStore.make({ maxPayloadBytes })
+}
+
+const sqlite = (name: string, options: Omit<SqliteOptions, "file">): StoreUnderTest => {
+  const make = (more: Omit<SqliteOptions, "file"> = {}) =>
+    Effect.flatMap(temporaryFile, (file) => SqliteStore.make({ file, ...options, ...more }))
+  return {
+    name,
+    make: make(),
+    makeWithMaxPayloadBytes: (maxPayloadBytes) => make({ maxPayloadBytes }),
+    reopen: Effect.map(temporaryFile, (file) => SqliteStore.make({ file, ...options }))
+  }
+}
+
+export const stores: ReadonlyArray<StoreUnderTest> = [
+  memory,
+  sqlite("sqlite", {}),
+  sqlite("sqlite that indexes every second event", { indexEvery: 2 })
+]
