@@ -11,6 +11,7 @@ import type { EventQuery } from "../stores/EventQuery.ts"
 import type { AppendResult, QueryResult } from "../stores/EventStore.ts"
 import { EventStore } from "../stores/EventStore.ts"
 import type { EventStoreError } from "../stores/EventStoreError.ts"
+import { fromReason, StoreClosed } from "../stores/EventStoreError.ts"
 import type { WellKnown } from "./CommandMetadata.ts"
 import { withMetadata } from "./CommandMetadata.ts"
 import type { DispatcherOptions, DispatchOptions, StreamDispatchOptions } from "./Dispatcher.ts"
@@ -55,10 +56,11 @@ export interface ApplicationOptions extends DispatcherOptions {
 export const open = async ({ store, ...options }: ApplicationOptions): Promise<Application> => {
   const runtime = ManagedRuntime.make(Layer.provideMerge(layer(options), store))
   await runtime.context()
-  const run = <A, E>(
-    effect: Effect.Effect<A, E, Dispatcher | EventStore>,
-    metadata: (WellKnown & Metadata) | undefined
-  ) => runtime.runPromise(metadata === undefined ? effect : withMetadata(metadata)(effect))
+  let isClosed = false
+  const run = <A, E>(effect: Effect.Effect<A, E, Dispatcher | EventStore>, metadata?: WithMetadata["metadata"]) => {
+    if (isClosed) return Promise.reject(fromReason(new StoreClosed()))
+    return runtime.runPromise(metadata === undefined ? effect : withMetadata(metadata)(effect))
+  }
   return {
     dispatch: (decider, command, options) =>
       run(
@@ -80,6 +82,9 @@ export const open = async ({ store, ...options }: ApplicationOptions): Promise<A
         Effect.flatMap(EventStore, (store) => store.query(query)),
         undefined
       ),
-    close: () => runtime.dispose()
+    close: () => {
+      isClosed = true
+      return runtime.dispose()
+    }
   }
 }

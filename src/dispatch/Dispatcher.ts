@@ -18,7 +18,7 @@ import type * as View from "../decider/View.ts"
 import * as EventQuery from "../stores/EventQuery.ts"
 import { EventStore } from "../stores/EventStore.ts"
 import { EventStoreError, fromReason, InvalidInput, StoreClosed } from "../stores/EventStoreError.ts"
-import { traceTo } from "../stores/tracing.ts"
+import { traced } from "../stores/tracing.ts"
 import { CommandMetadata } from "./CommandMetadata.ts"
 import { Command } from "./internal/Command.ts"
 import { FoldCache } from "./internal/FoldCache.ts"
@@ -138,6 +138,8 @@ export const make = (
     const enter = (decider: Decider.Any, command: unknown, target: Target, options: DispatchOptions = {}) =>
       Effect.gen(function* () {
         if (isClosed) return yield* closed
+        const expected = target.expected
+        if (expected !== undefined && expected !== null) yield* count(expected, "options.expectedRevision", 0)
         const { context, query, stream, view } = yield* contextOf(decider, command, target)
         const metadata = yield* CommandMetadata
         const mostAttempts = yield* count(options.attempts ?? 10, "options.attempts", 1)
@@ -147,7 +149,6 @@ export const make = (
           if (lane.length >= waitingPerContext) {
             return resume(Effect.fail(new Overloaded({ decider: decider.name, waiting: lane.length })))
           }
-          const { expected } = target
           const fields = { decider, command, view, metadata, stream, expected, mostAttempts, deadline }
           const entered = new Command(fields, resume)
           lane.add(entered)
@@ -155,7 +156,7 @@ export const make = (
         })
       }).pipe(
         (dispatched) => counted(dispatched, decider.name),
-        (dispatched) => traceTo(dispatched, "evolvent.dispatch", { "evolvent.decider": decider.name })
+        (dispatched) => traced("evolvent.dispatch", { "evolvent.decider": decider.name }, () => dispatched)
       )
 
     const outcome: Dispatcher["outcome"] = (decider, command, options) => enter(decider, command, {}, options)

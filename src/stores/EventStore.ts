@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { EventRecord, NewEvent } from "./Event.ts"
 import type { EventQuery } from "./EventQuery.ts"
-import type { EventStoreError } from "./EventStoreError.ts"
+import type { ConditionalAppendConflict, EventStoreError } from "./EventStoreError.ts"
 import type { BatchHandler, EventStream, StreamOptions } from "./EventStream.ts"
 
 /** What a query saw. All of it comes from one snapshot (Q5). */
@@ -49,6 +49,18 @@ export interface AppendIfOptions {
   readonly conflictTail?: boolean | undefined
 }
 
+/** Options of `appendBatchesIf`. */
+export interface AppendBatchesIfOptions extends AppendIfOptions {
+  /**
+   * Decides again when the context has changed: given the conflict with its tail, the batches to record instead, none at all
+   * (`[]`), or `undefined` to fail with the conflict. Called synchronously under the store's write lock, so what it gives
+   * cannot conflict again; it has to be pure and quick. Memory and SQLite call it; a store whose lock lies across a
+   * network may not, and reports the conflict.
+   */
+  readonly revise?:
+    ((conflict: ConditionalAppendConflict) => ReadonlyArray<ReadonlyArray<NewEvent>> | undefined) | undefined
+}
+
 /** The contract of an event store. */
 export interface EventStore {
   /**
@@ -80,7 +92,7 @@ export interface EventStore {
     batches: ReadonlyArray<ReadonlyArray<NewEvent>>,
     contextQuery: EventQuery,
     expectedContextVersion: number | null,
-    options?: AppendIfOptions
+    options?: AppendBatchesIfOptions
   ) => Effect.Effect<ReadonlyArray<AppendResult>, EventStoreError>
 
   /**

@@ -3,16 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 
 /**
- * Runs the effect in a span when a tracer is installed. Effect's native tracer only keeps spans in memory and exports
- * nothing, yet making one costs more than an append to the memory store.
+ * Runs an effect, made when it runs, in a span when a tracer is installed. Effect's native tracer only keeps spans in
+ * memory and exports nothing, yet making one costs as much as an append to the memory store.
  */
-export const traceTo = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
+export const traced = <A, E, R>(
   name: string,
-  attributes: Record<string, unknown>
+  attributes: Record<string, unknown>,
+  make: () => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
     fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-      ? effect
-      : Effect.withSpan(effect, name, { attributes, captureStackTrace: false })
+      ? make()
+      : Effect.withSpan(Effect.suspend(make), name, { attributes, captureStackTrace: false })
   )

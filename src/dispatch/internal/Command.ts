@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Decider from "../../decider/Decider.ts"
 import type * as View from "../../decider/View.ts"
 import type { EventRecord, Metadata } from "../../stores/Event.ts"
+import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import { RetriesExhausted } from "../Outcome.ts"
 
 /** Events that are remembered as having been in the way. */
@@ -22,6 +23,7 @@ export class Command {
   readonly deadline: number
   /** How often it has been decided. */
   attempts = 0
+  private lastFailure: EventStoreError | undefined
   private inTheWay: ReadonlyArray<EventRecord> = []
   private readonly resume: (answer: Effect.Effect<any, any>) => void
 
@@ -49,13 +51,20 @@ export class Command {
 
   /** Remembers what changed the context. */
   wasInterfered(tail: ReadonlyArray<EventRecord>): void {
+    this.lastFailure = undefined
     this.inTheWay = [...this.inTheWay, ...tail].slice(-mostInTheWay)
   }
 
+  /** Remembers that the store failed. */
+  failedWith(error: EventStoreError): void {
+    this.lastFailure = error
+  }
+
   /** Why it cannot be tried once more; `undefined` when it can. */
-  exhausted(now: number): RetriesExhausted | undefined {
+  exhausted(now: number): RetriesExhausted | EventStoreError | undefined {
     const ranOutOf = this.attempts >= this.mostAttempts ? "attempts" : now >= this.deadline ? "time" : undefined
     if (ranOutOf === undefined || this.attempts === 0) return undefined
+    if (this.lastFailure !== undefined) return this.lastFailure
     return new RetriesExhausted({
       decider: this.decider.name,
       attempts: this.attempts,

@@ -50,6 +50,11 @@ export class ContextFold {
     return new ContextFold(head, version, states)
   }
 
+  /** The views whose states are known here. */
+  get views(): ReadonlyArray<View.Any> {
+    return [...this.states.values()].map(({ view }) => view)
+  }
+
   has(view: View.Any): boolean {
     return this.states.has(view.key)
   }

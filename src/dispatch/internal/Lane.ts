@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
-import type { EventRecord } from "../../stores/Event.ts"
+import type { EventRecord, NewEvent } from "../../stores/Event.ts"
 import * as EventQuery from "../../stores/EventQuery.ts"
 import type { AppendResult, EventStore } from "../../stores/EventStore.ts"
 import type { ConditionalAppendConflict, EventStoreError } from "../../stores/EventStoreError.ts"
@@ -28,6 +28,9 @@ export interface LaneEnvironment {
 /** Commands decided in one round at the most: what one append holds up. */
 const largestRound = 256
 
+/** Views of one context whose states are carried along when another one is read. */
+const mostViews = 16
+
 /** The longest a back-off can get, in milliseconds. */
 const longestBackOff = 250
 
@@ -38,6 +41,7 @@ export class Lane {
   private readonly query: EventQuery.EventQuery
   private readonly inContext: InContext
   private readonly waiting = new Set<Command>()
+  private committing: ReadonlySet<Command> = new Set()
   private fold: ContextFold | undefined
   /** Conflicts since the last success: drives the back-off. */
   private conflicts = 0
@@ -65,9 +69,9 @@ export class Lane {
     this.waiting.delete(command)
   }
 
-  /** Answers whoever waits with the same failure. */
+  /** Answers with the same failure whoever waits; those whose commit is under way get its answer. */
   abandon(failure: Effect.Effect<never, unknown>): void {
-    for (const command of this.waiting) this.answer(command, failure)
+    for (const command of this.waiting) if (!this.committing.has(command)) this.answer(command, failure)
   }
 
   /** Runs rounds until nobody waits, then calls `whenIdle` in the same breath. */
@@ -107,14 +111,7 @@ export class Lane {
       let fold = isFresh ? yield* this.read(commands) : known!
       while (true) {
         const judgements = decideRound(commands, fold, this.inContext)
-        const batches = judgements.flatMap((judgement) => ("batch" in judgement ? [judgement.batch] : []))
-        if (batches.length > 0) {
-          const results = yield* this.environment.store.appendBatchesIf(batches, this.query, fold.version, {
-            headSequenceNumber: fold.head,
-            conflictTail: true
-          })
-          return this.finish(fold, judgements, results)
-        }
+        if (judgements.some((judgement) => "batch" in judgement)) return yield* this.commit(commands, fold, judgements)
         // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
         // been true at some moment after its command came.
         const current: ContextFold = isFresh ? fold : yield* this.readNews(fold)
@@ -126,12 +123,59 @@ export class Lane {
     })
   }
 
+  /** Appends what was decided, and answers: once begun, this is not given up. Where the store can, it has a decision revised under its lock rather than refuse it. */
+  private commit(
+    commands: ReadonlyArray<Command>,
+    fold: ContextFold,
+    judgements: ReadonlyArray<Judgement>
+  ): Effect.Effect<void, EventStoreError> {
+    let current = fold
+    let standing = judgements
+    this.committing = new Set(commands)
+    const revise = (conflict: ConditionalAppendConflict) => {
+      if (commands.some((command) => command.attempts >= command.mostAttempts)) return undefined
+      current = this.interfered(commands, fold, conflict)
+      standing = decideRound(commands, current, this.inContext)
+      return batchesOf(standing)
+    }
+    return this.environment.store
+      .appendBatchesIf(batchesOf(judgements), this.query, fold.version, {
+        headSequenceNumber: fold.head,
+        conflictTail: true,
+        revise
+      })
+      .pipe(
+        Effect.tap(() => (current === fold ? Effect.void : countConflict)),
+        Effect.map((results) => this.finish(current, standing, results)),
+        Effect.ensuring(Effect.sync(() => (this.committing = new Set()))),
+        Effect.uninterruptible
+      )
+  }
+
+  private interfered(
+    commands: ReadonlyArray<Command>,
+    fold: ContextFold,
+    conflict: ConditionalAppendConflict
+  ): ContextFold {
+    const tail = conflict.tail ?? []
+    for (const command of commands) command.wasInterfered(tail)
+    return fold.with(tail, conflict.headSequenceNumber, conflict.actual)
+  }
+
+  /** Reads the whole context, for views that are not known yet and for those that are. */
   private read(commands: ReadonlyArray<Command>): Effect.Effect<ContextFold, EventStoreError> {
-    return Effect.map(this.environment.store.query(this.query), (context) => {
-      const views = commands.map(({ view }) => view)
-      const head = context.headSequenceNumber ?? 0
-      return this.keep(ContextFold.of(views, context.eventRecords, head, context.currentContextVersion))
-    })
+    return this.environment.store.query(this.query).pipe(
+      Effect.map((context) => {
+        const views = [...commands.map(({ view }) => view), ...(this.fold?.views ?? []).slice(0, mostViews)]
+        const head = context.headSequenceNumber ?? 0
+        return this.keep(ContextFold.of(views, context.eventRecords, head, context.currentContextVersion))
+      }),
+      Effect.tapError(() =>
+        Effect.sync(() => {
+          for (const command of commands) command.attempts += 1
+        })
+      )
+    )
   }
 
   private readNews(fold: ContextFold): Effect.Effect<ContextFold, EventStoreError> {
@@ -159,7 +203,7 @@ export class Lane {
       this.answer(judgement.command, Effect.succeed(outcome))
     }
     const last = results[results.length - 1]
-    if (last !== undefined) this.keep(fold.with(committed, last.lastSequenceNumber, version))
+    this.keep(last === undefined ? fold : fold.with(committed, last.lastSequenceNumber, version))
     if (this.waiting.size === 0) this.roundSize = largestRound
   }
 
@@ -174,19 +218,16 @@ export class Lane {
       for (const command of commands) command.attempts = Math.max(0, command.attempts - 1)
       return Effect.void
     }
-    const now = this.environment.now()
     for (const command of commands) {
-      command.attempts = Math.max(1, command.attempts)
-      const isLast = !error.retryable || command.exhausted(now) !== undefined
-      if (isLast) this.answer(command, Effect.fail(error))
+      if (error.retryable) command.failedWith(error)
+      else this.answer(command, Effect.fail(error))
     }
+    this.dropExhausted()
     return this.backOff
   }
 
   private afterConflict(commands: ReadonlyArray<Command>, conflict: ConditionalAppendConflict): Effect.Effect<void> {
-    const tail = conflict.tail ?? []
-    for (const command of commands) command.wasInterfered(tail)
-    if (this.fold !== undefined) this.keep(this.fold.with(tail, conflict.headSequenceNumber, conflict.actual))
+    if (this.fold !== undefined) this.keep(this.interfered(commands, this.fold, conflict))
     return Effect.andThen(countConflict, this.backOff)
   }
 
@@ -208,3 +249,6 @@ export class Lane {
     command.answer(answer)
   }
 }
+
+const batchesOf = (judgements: ReadonlyArray<Judgement>): ReadonlyArray<ReadonlyArray<NewEvent>> =>
+  judgements.flatMap((judgement) => ("batch" in judgement ? [judgement.batch] : []))

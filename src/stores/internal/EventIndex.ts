@@ -3,22 +3,15 @@
  * in time proportional to the context. The memory store is one such run; the SQLite store keeps the newest part of its log
  * in runs.
  *
- * Payload scalars are looked up by (path, value), where the elements of an array share one path. A posting is a necessary
- * condition for a match; the matcher decides.
+ * The index only narrows down; the matcher decides.
  */
-import type { EventRecord, JsonScalar, JsonValue } from "../Event.ts"
+import type { EventRecord, JsonValue } from "../Event.ts"
 import { matchesFilter } from "./match.ts"
 import type { NormalisedFilter, NormalisedQuery } from "./normaliseQuery.ts"
-import type { Term } from "./PostingLists.ts"
 import { PostingLists } from "./PostingLists.ts"
 import type { Span, StepUp } from "./reading.ts"
-
-/** Where a payload value can stand: its scalars, its properties, and its elements taken together. */
-interface PayloadNode {
-  readonly scalars: Map<JsonScalar, Term>
-  readonly properties: Map<string, PayloadNode>
-  elements: PayloadNode | undefined
-}
+import type { Term } from "./terms.ts"
+import { collectScalarTerms, collectTerms, tagTerm, typeTerm } from "./terms.ts"
 
 /** Terms whose postings together hold every match of a filter, and how many postings that is. */
 interface Candidates {
@@ -35,9 +28,8 @@ export class EventIndex {
   private readonly records: Array<EventRecord> = []
   private readonly batchEnds: Array<number> = []
   private readonly lists = new PostingLists()
-  private readonly types = new Map<string, Term>()
-  private readonly tags = new Map<string, Term>()
-  private readonly payloads = makeNode()
+  /** The terms of the event at hand, kept between calls. */
+  private readonly terms: Array<Term> = []
 
   constructor(base: number) {
     this.base = base
@@ -66,7 +58,7 @@ export class EventIndex {
   add(record: EventRecord, batchEnd: number): void {
     this.records.push(record)
     this.batchEnds.push(batchEnd)
-    this.visitTerms(record, (term) => this.lists.add(term, record.sequenceNumber))
+    for (const term of this.termsOf(record)) this.lists.add(term, record.sequenceNumber)
   }
 
   /** Forgets the records after `head`: they were never committed. */
@@ -74,7 +66,7 @@ export class EventIndex {
     while (this.head > head) {
       const record = this.records.pop()!
       this.batchEnds.pop()
-      this.visitTerms(record, (term) => this.lists.truncate(term, record.sequenceNumber - 1))
+      for (const term of this.termsOf(record)) this.lists.truncate(term, head)
     }
   }
 
@@ -124,83 +116,40 @@ export class EventIndex {
 
   /** The cheapest terms that hold every match of the filter; `undefined` when only a scan will do. */
   private candidates(filter: NormalisedFilter): Candidates | undefined {
-    let best = filter.tags.length === 0 ? undefined : this.rarest(filter.tags.map((tag) => this.tags.get(tag)))
+    let best = filter.tags.length === 0 ? undefined : this.rarest(filter.tags.map(tagTerm))
     if (filter.payloadPredicates !== undefined && best?.size !== 0) {
       best = cheaper(best, this.byPayload(filter.payloadPredicates))
     }
     if (filter.eventTypes !== undefined && best?.size !== 0) {
-      best = cheaper(best, this.all([...filter.eventTypes].map((type) => this.types.get(type))))
+      best = cheaper(best, this.all([...filter.eventTypes].map(typeTerm)))
     }
     return best
   }
 
   private byPayload(predicates: ReadonlyArray<JsonValue>): Candidates | undefined {
-    const terms: Array<Term | undefined> = []
+    const terms: Array<Term> = []
     for (const predicate of predicates) {
-      const leaves: Array<Term | undefined> = []
-      collectLeaves(this.payloads, predicate, leaves)
+      const leaves: Array<Term> = []
+      collectScalarTerms(predicate, leaves)
       if (leaves.length === 0) return undefined
       terms.push(...this.rarest(leaves).terms)
     }
     return this.all(terms)
   }
 
-  /** The shortest of lists that all have to hold; none when one of them does not exist. */
-  private rarest(terms: ReadonlyArray<Term | undefined>): Candidates {
-    let best: Term | undefined
-    for (const term of terms) {
-      if (term === undefined) return { terms: [], size: 0 }
-      if (best === undefined || this.lists.count(term) < this.lists.count(best)) best = term
-    }
-    return this.all([best])
+  /** The shortest of lists that all have to hold. */
+  private rarest(terms: ReadonlyArray<Term>): Candidates {
+    return this.all([terms.reduce((best, term) => (this.lists.count(term) < this.lists.count(best) ? term : best))])
   }
 
-  private all(terms: ReadonlyArray<Term | undefined>): Candidates {
-    const existing = terms.filter((term) => term !== undefined)
-    return { terms: existing, size: existing.reduce((sum, term) => sum + this.lists.count(term), 0) }
+  private all(terms: ReadonlyArray<Term>): Candidates {
+    return { terms, size: terms.reduce((sum, term) => sum + this.lists.count(term), 0) }
   }
 
-  private visitTerms(record: EventRecord, visit: (term: Term) => void): void {
-    visit(this.termOf(this.types, record.eventType))
-    for (const tag of record.tags) visit(this.termOf(this.tags, tag))
-    this.visitPayload(this.payloads, record.payload, visit)
-  }
-
-  private visitPayload(node: PayloadNode, value: JsonValue, visit: (term: Term) => void): void {
-    if (value === null || typeof value !== "object") {
-      visit(this.termOf(node.scalars, value))
-    } else if (Array.isArray(value)) {
-      node.elements ??= makeNode()
-      for (const element of value) this.visitPayload(node.elements, element, visit)
-    } else {
-      const object = value as Readonly<Record<string, JsonValue>>
-      for (const key of Object.keys(object)) this.visitPayload(propertyOf(node, key), object[key]!, visit)
-    }
-  }
-
-  private termOf<Key>(terms: Map<Key, Term>, key: Key): Term {
-    let term = terms.get(key)
-    if (term === undefined) terms.set(key, (term = this.lists.make()))
-    return term
-  }
-}
-
-const makeNode = (): PayloadNode => ({ scalars: new Map(), properties: new Map(), elements: undefined })
-
-const propertyOf = (node: PayloadNode, key: string): PayloadNode => {
-  let property = node.properties.get(key)
-  if (property === undefined) node.properties.set(key, (property = makeNode()))
-  return property
-}
-
-/** The term of every scalar in the predicate; `undefined` for a scalar that never occurred there. */
-const collectLeaves = (node: PayloadNode | undefined, predicate: JsonValue, leaves: Array<Term | undefined>): void => {
-  if (predicate === null || typeof predicate !== "object") {
-    leaves.push(node?.scalars.get(predicate))
-  } else if (Array.isArray(predicate)) {
-    for (const element of predicate) collectLeaves(node?.elements, element, leaves)
-  } else {
-    for (const [key, member] of Object.entries(predicate)) collectLeaves(node?.properties.get(key), member, leaves)
+  private termsOf(record: EventRecord): ReadonlyArray<Term> {
+    this.terms.length = 0
+    collectTerms(record, this.terms)
+    return this.terms
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import type * as Effect from "effect/Effect"
 import type { AppendResult } from "../EventStore.ts"
-import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type * as Result from "effect/Result"
+import type { ConditionalAppendConflict, EventStoreErrorReason } from "../EventStoreError.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import type { LogReader } from "./reading.ts"
@@ -16,7 +17,12 @@ export interface AppendCondition {
   /** The head up to which the caller vouches for `expected`; `undefined` where it did not say. */
   readonly seenHead: number | undefined
   readonly conflictTail: boolean
+  /** The batches to commit instead of those that conflict; `undefined` where there are none to try. */
+  readonly revise: ((conflict: ConditionalAppendConflict) => Revision) | undefined
 }
+
+/** Checked batches, or why they are refused; `undefined` where the conflict stands. */
+export type Revision = Result.Result<ReadonlyArray<ReadonlyArray<NormalisedEvent>>, EventStoreErrorReason> | undefined
 
 /** One or more batches under one condition, committed together or not at all. */
 export interface AppendRequest {

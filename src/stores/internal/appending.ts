@@ -1,8 +1,11 @@
 /** What every store does to commit an append, once it holds the lock: check the condition, number and stamp the events. */
+import * as Result from "effect/Result"
 import type { EventRecord } from "../Event.ts"
 import type { AppendResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { ConditionalAppendConflict, SequenceLimit } from "../EventStoreError.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
+import { findGivenId } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import type { Span } from "./reading.ts"
 import type { AppendCondition, AppendRequest } from "./StoreBackend.ts"
@@ -19,11 +22,8 @@ export interface ContextSource {
  * The conflict, or `undefined` when the condition holds (C1). Numbers are commit-ordered, so where the caller vouches for
  * the version up to a head, only what came after that head can have changed it.
  */
-export const checkCondition = (
-  source: ContextSource,
-  condition: AppendCondition
-): ConditionalAppendConflict | undefined => {
-  const { query, expected, conflictTail } = condition
+const checkCondition = (source: ContextSource, condition: AppendCondition): ConditionalAppendConflict | undefined => {
+  const { query, expected, conflictTail, revise } = condition
   const seenHead = trustedHead(condition, source.head)
   const newer = source.lastMatch(query, { after: seenHead ?? 0, upTo: source.head })
   const actual = newer ?? (seenHead === undefined ? null : expected)
@@ -31,7 +31,7 @@ export const checkCondition = (
   const after = condition.seenHead ?? expected ?? 0
   return ConditionalAppendConflict.withTail(
     { expected, actual, headSequenceNumber: source.head },
-    conflictTail ? source.collect(query, { after, upTo: source.head }) : undefined
+    conflictTail || revise !== undefined ? source.collect(query, { after, upTo: source.head }) : undefined
   )
 }
 
@@ -39,10 +39,31 @@ export const checkCondition = (
 const trustedHead = ({ seenHead, expected }: AppendCondition, head: number): number | undefined =>
   seenHead !== undefined && seenHead >= (expected ?? 0) && seenHead <= head ? seenHead : undefined
 
-/** `SequenceLimit` where the log cannot number this many events. */
-export const checkSequenceLimit = (head: number, request: AppendRequest): SequenceLimit | undefined => {
-  const count = request.batches.reduce((sum, batch) => sum + batch.length, 0)
-  return head > Number.MAX_SAFE_INTEGER - count ? new SequenceLimit({ headSequenceNumber: head }) : undefined
+/**
+ * The batches to commit, once the lock is held: those of the request, or what its revision makes of a conflict. Checked in
+ * the contract's order: ids, context, the log's last number.
+ */
+export const admit = (
+  source: ContextSource & { readonly hasId: (eventId: string) => boolean },
+  { batches, condition, pathOf }: AppendRequest
+): Result.Result<ReadonlyArray<ReadonlyArray<NormalisedEvent>>, EventStoreErrorReason> => {
+  const taken = findGivenId(batches, pathOf, source.hasId)
+  if (taken !== undefined) return Result.fail(taken)
+  const conflict = condition === undefined ? undefined : checkCondition(source, condition)
+  if (conflict === undefined) return withinSequenceLimit(source.head, batches)
+  const revised = condition!.revise?.(conflict)
+  if (revised === undefined) return Result.fail(conflict)
+  return Result.flatMap(revised, (instead) => admit(source, { batches: instead, condition: undefined, pathOf }))
+}
+
+const withinSequenceLimit = (
+  head: number,
+  batches: AppendRequest["batches"]
+): Result.Result<AppendRequest["batches"], SequenceLimit> => {
+  const count = batches.reduce((sum, batch) => sum + batch.length, 0)
+  return head > Number.MAX_SAFE_INTEGER - count
+    ? Result.fail(new SequenceLimit({ headSequenceNumber: head }))
+    : Result.succeed(batches)
 }
 
 /** Numbers and stamps the events of one batch, starting after `head`. */

@@ -7,7 +7,8 @@
  */
 import { randomFillSync } from "node:crypto"
 
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const digits = Buffer.from("0123456789abcdef", "latin1")
+const layout = Buffer.from("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "latin1")
 const pool = new Uint8Array(8_192)
 let drawn = pool.length
 let lastMillis = 0
@@ -30,15 +31,18 @@ export const makeEventId = (millis: number): string => {
     lastMillis++
     counter = 0
   }
-  const high = Math.floor(lastMillis / 0x1_0000)
-  const b = hex
-  return (
-    `${b[(high >>> 24) & 255]}${b[(high >>> 16) & 255]}${b[(high >>> 8) & 255]}${b[high & 255]}-` +
-    `${b[(lastMillis >>> 8) & 255]}${b[lastMillis & 255]}-` +
-    `7${((counter >>> 20) & 0xfff).toString(16).padStart(3, "0")}-` +
-    `${b[0x80 | ((counter >>> 14) & 0x3f)]}${b[(counter >>> 6) & 255]}-` +
-    `${b[((counter & 0x3f) << 2) | (random() & 3)]}${b[random()]}${b[random()]}${b[random()]}${b[random()]}${b[random()]}`
-  )
+  writeHex(Math.floor(lastMillis / 0x1_0000), 0, 8)
+  writeHex(lastMillis & 0xffff, 9, 4)
+  writeHex(0x7000 | (counter >>> 20), 14, 4)
+  writeHex(0x8000 | ((counter >>> 6) & 0x3fff), 19, 4)
+  writeHex(((counter & 0x3f) << 10) | (random() << 2) | (random() & 3), 24, 4)
+  writeHex((random() << 8) | random(), 28, 4)
+  writeHex((random() << 8) | random(), 32, 4)
+  return layout.toString("latin1")
+}
+
+const writeHex = (value: number, at: number, length: number): void => {
+  for (let place = at + length - 1, rest = value; place >= at; place--, rest >>>= 4) layout[place] = digits[rest & 15]!
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

@@ -3,18 +3,19 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { NewEvent } from "../Event.ts"
 import * as EventQuery from "../EventQuery.ts"
-import type { AppendIfOptions, AppendResult, EventStore, QueryResult } from "../EventStore.ts"
+import type { AppendBatchesIfOptions, AppendIfOptions, AppendResult, EventStore, QueryResult } from "../EventStore.ts"
 import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
 import { EmptyAppend, fromReason, InvalidInput } from "../EventStoreError.ts"
 import type { BatchHandler, StreamOptions } from "../EventStream.ts"
-import { traceTo } from "../tracing.ts"
+import { traced } from "../tracing.ts"
+import { attempt } from "./normaliseJson.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
-import { normaliseEvents, refuseRepeatedIds } from "./normaliseEvents.ts"
+import { normaliseEvents, findRepeatedId } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { everything, normaliseExpected, normaliseQuery } from "./normaliseQuery.ts"
 import { readQuery } from "./reading.ts"
 import { startPullLoop } from "./pullLoop.ts"
-import type { AppendCondition, AppendRequest, StoreBackend } from "./StoreBackend.ts"
+import type { AppendCondition, StoreBackend } from "./StoreBackend.ts"
 
 type Checked<A> = Result.Result<A, EventStoreErrorReason>
 
@@ -28,51 +29,33 @@ export const makeEventStore = (backend: StoreBackend, name: string): EventStore 
     pathOf: EventPath,
     condition: () => Checked<AppendCondition | undefined>
   ): Effect.Effect<ReadonlyArray<AppendResult>, EventStoreError> => {
-    const request = Result.flatMap(checked, (batches) =>
-      Result.flatMap(refuseRepeatedIds(batches, pathOf), () =>
-        Result.map(condition(), (checkedCondition): AppendRequest => ({ batches, condition: checkedCondition, pathOf }))
-      )
-    )
-    return Result.isFailure(request)
-      ? Effect.fail(fromReason(request.failure))
-      : Effect.mapError(backend.commit(request.success), fromReason)
+    if (Result.isFailure(checked)) return Effect.fail(fromReason(checked.failure))
+    const batches = checked.success
+    const repeated = findRepeatedId(batches, pathOf)
+    if (repeated !== undefined) return Effect.fail(fromReason(repeated))
+    const checkedCondition = condition()
+    return Result.isFailure(checkedCondition)
+      ? Effect.fail(fromReason(checkedCondition.failure))
+      : Effect.mapErrorEager(backend.commit({ batches, condition: checkedCondition.success, pathOf }), fromReason)
   }
 
   const appendOne = (events: unknown, condition: () => Checked<AppendCondition | undefined>) =>
-    Effect.map(
-      append(
-        Result.map(checkEvents(events, "events"), (batch) => [batch]),
-        inEvents,
-        condition
-      ),
-      first
-    )
+    Effect.mapEager(append(Result.map(checkEvents(events, "events"), only), inEvents, condition), first)
 
-  const traced = <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    traceTo(effect, `evolvent.${operation}`, { "evolvent.store": name })
+  const attributes = { "evolvent.store": name }
   return {
-    append: (events) =>
-      traced(
-        "append",
-        Effect.suspend(() => appendOne(events, unconditional))
-      ),
+    append: (events) => traced("evolvent.append", attributes, () => appendOne(events, unconditional)),
     appendIf: (events, contextQuery, expected, options) =>
-      traced(
-        "appendIf",
-        Effect.suspend(() => appendOne(events, () => checkCondition(contextQuery, expected, options)))
+      traced("evolvent.appendIf", attributes, () =>
+        appendOne(events, () => checkCondition(contextQuery, expected, options))
       ),
     appendBatchesIf: (batches, contextQuery, expected, options) =>
-      traced(
-        "appendBatchesIf",
-        Effect.suspend(() =>
-          append(checkBatches(batches, checkEvents), inBatches, () => checkCondition(contextQuery, expected, options))
+      traced("evolvent.appendBatchesIf", attributes, () =>
+        append(checkBatches(batches, checkEvents), inBatches, () =>
+          checkCondition(contextQuery, expected, options, checkedRevision(options?.revise, checkEvents))
         )
       ),
-    query: (query = EventQuery.all) =>
-      traced(
-        "query",
-        Effect.suspend(() => runQuery(backend, query))
-      ),
+    query: (query = EventQuery.all) => traced("evolvent.query", attributes, () => runQuery(backend, query)),
     streamAll: (handler, options) => startLive(backend, everything, handler, options),
     streamTo: (query, handler, options) =>
       Effect.suspend(() => {
@@ -85,6 +68,7 @@ export const makeEventStore = (backend: StoreBackend, name: string): EventStore 
 }
 
 const first = <A>(results: ReadonlyArray<A>): A => results[0]!
+const only = <A>(batch: A): ReadonlyArray<A> => [batch]
 
 const unconditional = (): Checked<undefined> => Result.succeed(undefined)
 const inEvents: EventPath = (_, index) => `events[${index}]`
@@ -93,7 +77,8 @@ const inBatches: EventPath = (batch, index) => `batches[${batch}][${index}]`
 const checkCondition = (
   contextQuery: unknown,
   expected: unknown,
-  options: AppendIfOptions | undefined
+  options: AppendIfOptions | undefined,
+  revise: AppendCondition["revise"] = undefined
 ): Checked<AppendCondition> => {
   const query = normaliseQuery(contextQuery, "contextQuery")
   if (Result.isFailure(query)) return Result.fail(query.failure)
@@ -101,11 +86,13 @@ const checkCondition = (
   if (Result.isFailure(version)) return Result.fail(version.failure)
   const head = checkHead(options?.headSequenceNumber)
   if (Result.isFailure(head)) return Result.fail(head.failure)
+  const conflictTail = options?.conflictTail === true
   return Result.succeed({
     query: query.success,
     expected: version.success,
     seenHead: head.success,
-    conflictTail: options?.conflictTail === true
+    conflictTail,
+    revise
   })
 }
 
@@ -115,14 +102,36 @@ const checkHead = (head: unknown): Checked<number | undefined> =>
     ? Result.succeed(undefined)
     : Result.map(normaliseExpected(head, "options.headSequenceNumber"), (known) => known ?? 0)
 
+/** What a revision gives is checked like any input; a revision that throws is refused like a getter that throws. */
+const checkedRevision = (
+  revise: AppendBatchesIfOptions["revise"],
+  checkEvents: CheckEvents
+): AppendCondition["revise"] => {
+  if (revise === undefined) return undefined
+  return (conflict) => {
+    const revised = attempt("options.revise", () => revise(conflict))
+    if (Result.isFailure(revised)) return Result.fail(revised.failure)
+    if (revised.success === undefined) return undefined
+    if (revised.success.length === 0) return Result.succeed([])
+    return Result.flatMap(checkBatches(revised.success, checkEvents), (batches) => {
+      const repeated = findRepeatedId(batches, inBatches)
+      return repeated === undefined ? Result.succeed(batches) : Result.fail(repeated)
+    })
+  }
+}
+
+type CheckEvents = (events: unknown, path: string) => Checked<ReadonlyArray<NormalisedEvent>>
+
+const isEmpty = (batch: unknown): boolean => Array.isArray(batch) && batch.length === 0
+
 const checkBatches = (
   batches: ReadonlyArray<ReadonlyArray<NewEvent>>,
-  checkEvents: (events: unknown, path: string) => Checked<ReadonlyArray<NormalisedEvent>>
+  checkEvents: CheckEvents
 ): Checked<ReadonlyArray<ReadonlyArray<NormalisedEvent>>> => {
   if (!Array.isArray(batches)) {
     return Result.fail(new InvalidInput({ path: "batches", problem: "expected an array of arrays of events" }))
   }
-  if (batches.length === 0) return Result.fail(new EmptyAppend())
+  if (batches.length === 0 || batches.some(isEmpty)) return Result.fail(new EmptyAppend())
   const checked: Array<ReadonlyArray<NormalisedEvent>> = []
   for (let index = 0; index < batches.length; index++) {
     const batch = checkEvents(batches[index], `batches[${index}]`)

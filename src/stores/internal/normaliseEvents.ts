@@ -163,22 +163,30 @@ const normaliseMetadata = (metadata: unknown, trail: Trail): Metadata => {
 /** Names an event in the caller's arguments, for example `events[3]`. */
 export type EventPath = (batch: number, index: number) => string
 
-/** The id at that event stands for another event. */
-export const idTaken = (path: string): InvalidInput =>
-  new InvalidInput({ path: `${path}.eventId`, problem: "the id belongs to another event; ids are unique in the log" })
-
 /** Events of one call cannot share an id. `pathOf` names an event by its batch and its place in it. */
-export const refuseRepeatedIds = (
+export const findRepeatedId = (
   batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>,
   pathOf: EventPath
-): Result.Result<void, EventStoreErrorReason> => {
+): InvalidInput | undefined => {
   const seen = new Set<string>()
-  for (const [batch, events] of batches.entries()) {
-    for (const [index, event] of events.entries()) {
-      if (!event.idGiven) continue
-      if (seen.has(event.eventId)) return Result.fail(idTaken(pathOf(batch, index)))
-      seen.add(event.eventId)
+  return findGivenId(batches, pathOf, (eventId) => seen.size === seen.add(eventId).size)
+}
+
+/** The first event with an id that the caller chose and that is taken. */
+export const findGivenId = (
+  batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>,
+  pathOf: EventPath,
+  isTaken: (eventId: string) => boolean
+): InvalidInput | undefined => {
+  for (let batch = 0; batch < batches.length; batch++) {
+    const events = batches[batch]!
+    for (let index = 0; index < events.length; index++) {
+      const { eventId, idGiven } = events[index]!
+      if (idGiven && isTaken(eventId)) return idTaken(pathOf(batch, index))
     }
   }
-  return Result.void
+  return undefined
 }
+
+const idTaken = (path: string): InvalidInput =>
+  new InvalidInput({ path: `${path}.eventId`, problem: "the id belongs to another event; ids are unique in the log" })

@@ -1,5 +1,5 @@
 /** Validates and normalises queries and expected context versions, once, before any store sees them. */
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import type { JsonValue } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import * as Limits from "../Limits.ts"
@@ -50,7 +50,9 @@ export const normaliseExpected = (
   expected: unknown,
   path: string
 ): Result.Result<number | null, EventStoreErrorReason> =>
-  attempt(path, (trail) => (expected === null ? null : checkPosition(expected, trail)))
+  expected === null ? nothingExpected : attempt(path, (trail) => checkPosition(expected, trail))
+
+const nothingExpected = Result.succeed(null)
 
 /** A sequence number, or 0 for the position before the first. */
 const checkPosition = (position: unknown, trail: Trail): number =>

@@ -2,17 +2,18 @@
 import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { checkCondition, checkSequenceLimit, record } from "../internal/appending.ts"
+import { admit, record } from "../internal/appending.ts"
 import { ChangeSignal } from "../internal/ChangeSignal.ts"
 import { EventIndex } from "../internal/EventIndex.ts"
-import { idTaken } from "../internal/normaliseEvents.ts"
+import { PostingLists } from "../internal/PostingLists.ts"
+import { idTerm } from "../internal/terms.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 
 export class MemoryLog {
   closed = false
   readonly changes = new ChangeSignal()
   readonly events = new EventIndex(0)
-  private readonly ids = new Set<string>()
+  private readonly ids = new PostingLists()
 
   get head(): number {
     return this.events.head
@@ -27,30 +28,27 @@ export class MemoryLog {
     request: AppendRequest,
     occurredAt: number
   ): Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason> {
-    const refused = this.refuse(request)
-    if (refused !== undefined) return Result.fail(refused)
-    const results = request.batches.map((batch) => {
-      const result = record(batch, this.head, occurredAt)
+    const { events, ids } = this
+    const admitted = admit(
+      {
+        head: events.head,
+        hasId: (eventId) =>
+          ids.findLast(idTerm(eventId), 0, events.head, (it) => events.at(it).eventId === eventId) !== undefined,
+        lastMatch: (query, span) => events.lastMatch(query, span),
+        collect: (query, span) => events.collect(query, span)
+      },
+      request
+    )
+    if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
+    const results = admitted.success.map((batch) => {
+      const result = record(batch, events.head, occurredAt)
       for (const recorded of result.eventRecords) {
-        this.events.add(recorded, result.lastSequenceNumber)
-        this.ids.add(recorded.eventId)
+        events.add(recorded, result.lastSequenceNumber)
+        ids.add(idTerm(recorded.eventId), recorded.sequenceNumber)
       }
       return result
     })
-    this.changes.advance(this.head)
+    this.changes.advance(events.head)
     return Result.succeed(results)
-  }
-
-  private refuse(request: AppendRequest): EventStoreErrorReason | undefined {
-    for (const [batch, events] of request.batches.entries()) {
-      for (const [index, event] of events.entries()) {
-        if (event.idGiven && this.ids.has(event.eventId)) return idTaken(request.pathOf(batch, index))
-      }
-    }
-    if (request.condition !== undefined) {
-      const conflict = checkCondition(this.events, request.condition)
-      if (conflict !== undefined) return conflict
-    }
-    return checkSequenceLimit(this.head, request)
   }
 }

@@ -26,9 +26,9 @@ export const make = (options: StoreOptions = {}): Effect.Effect<EventStore, Even
     const log = new MemoryLog()
     yield* Effect.addFinalizer(() => Effect.sync(() => log.close()))
     const ifOpen = <A>(run: () => Effect.Effect<A, EventStoreErrorReason>) =>
-      Effect.suspend(() => (log.closed ? Effect.fail(new StoreClosed()) : run()))
+      log.closed ? Effect.fail(new StoreClosed()) : run()
     const reader: LogReader = {
-      head: ifOpen(() => Effect.succeed(log.head)),
+      head: Effect.suspend(() => ifOpen(() => Effect.succeed(log.head))),
       up: (query, span, limit) => ifOpen(() => Effect.succeed(log.events.up(query, span, limit))),
       down: (query, span) =>
         ifOpen(() => Effect.succeed({ match: log.events.lastMatch(query, span), position: span.after }))

@@ -10,9 +10,8 @@ import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.t
 import { RecentEvents } from "./RecentEvents.ts"
 import { corrupt, fromRow } from "./rows.ts"
 import type { EventText } from "./rows.ts"
-import type { EventRow } from "./statements.ts"
 import { statements } from "./statements.ts"
-import { expressionsOf, termsOf } from "./terms.ts"
+import { expressionsOf, wordsOf } from "./words.ts"
 
 /** Rows looked at in one step. */
 const rowsPerStep = 1_000
@@ -20,7 +19,8 @@ const rowsPerStep = 1_000
 /** Candidates to try before the index is asked for the types as well: see `expressionsOf`. */
 const fewCandidates = 128
 
-type MatchedRow = readonly [number, ...EventRow]
+/** The number that the index names, and the columns of the row that should have it. */
+type MatchedRow = readonly [number, ...ReadonlyArray<unknown>]
 
 export class SqliteLog {
   recent = new RecentEvents(0)
@@ -79,12 +79,22 @@ export class SqliteLog {
     )
   }
 
-  /** Writes the index for what waits, if that is enough, and commits. */
+  /** Writes the index for what waits, if that is enough. The last thing in a transaction before `commit`. */
+  writeIndex(): void {
+    const { head } = this.recent
+    if (head - this.indexedThrough < this.indexEvery) return
+    for (let number = this.indexedThrough + 1; number <= head; number++) {
+      const { words, complete } = wordsOf(this.recent.at(number))
+      this.sql.insertWords.run(number, words)
+      if (!complete) this.somePartlyIndexed = true
+    }
+    this.sql.setIndexed.run(head, this.somePartlyIndexed ? 1 : 0)
+    this.indexedThrough = head
+  }
+
+  /** Commits. What fails here may have happened. */
   commit(): void {
-    const indexTo = this.recent.head - this.indexedThrough >= this.indexEvery ? this.recent.head : undefined
-    if (indexTo !== undefined) this.index(indexTo)
     this.sql.commit.run()
-    if (indexTo !== undefined) this.indexedThrough = indexTo
     this.recent.rotate(this.indexEvery, this.indexedThrough)
   }
 
@@ -148,15 +158,6 @@ export class SqliteLog {
     return records
   }
 
-  private index(upTo: number): void {
-    for (let number = this.indexedThrough + 1; number <= upTo; number++) {
-      const { terms, complete } = termsOf(this.recent.at(number))
-      this.sql.insertTerms.run(number, terms)
-      if (!complete) this.somePartlyIndexed = true
-    }
-    this.sql.setIndexed.run(upTo, this.somePartlyIndexed ? 1 : 0)
-  }
-
   /** Expressions that find all candidates; `undefined` when one of the filters can only be scanned for. */
   private expressions(query: NormalisedQuery, withTypes: boolean): ReadonlyArray<string> | undefined {
     if (query.filters === undefined) return undefined
@@ -189,9 +190,10 @@ export class SqliteLog {
     return { match: match > position ? match : undefined, position }
   }
 
-  private takeMatch(query: NormalisedQuery, [number, ...row]: MatchedRow, found: Map<number, StoredRecord>): void {
+  private takeMatch(query: NormalisedQuery, row: MatchedRow, found: Map<number, StoredRecord>): void {
+    const number = row[0]
     if (found.has(number)) return
-    const stored = fromRow(row, number)
+    const stored = fromRow(row, number, 1)
     if (matchesQuery(query, stored.record)) found.set(number, stored)
   }
 
@@ -205,7 +207,7 @@ export class SqliteLog {
 
   /** The next rows of the span, every one of them. */
   private scan(span: Span, limit: number): ReadonlyArray<StoredRecord> {
-    const rows = this.sql.scanUp.all(span.after, span.upTo, limit) as Array<EventRow>
+    const rows = this.sql.scanUp.all(span.after, span.upTo, limit) as Array<ReadonlyArray<unknown>>
     const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
     const wanted = Math.min(limit, span.upTo - span.after)
     if (stored.length < wanted) corrupt(span.after + 1 + stored.length, "the event is missing")
@@ -223,7 +225,7 @@ const prepare = (database: Database, prefix: string) => {
     state: raw(sql.state),
     insertEvent: database.prepare(sql.insertEvent),
     findEventId: raw(sql.findEventId),
-    insertTerms: database.prepare(sql.insertTerms),
+    insertWords: database.prepare(sql.insertWords),
     setIndexed: database.prepare(sql.setIndexed),
     matchUp: raw(sql.matchUp),
     matchDown: raw(sql.matchDown),

@@ -107,14 +107,17 @@ const writeGroups = (
       const group = queue.take(groupWeight)
       if (group.length === 0) continue
       const prepared = group.map(({ request }) => request)
+      const refuse = (reason: EventStoreErrorReason) => {
+        for (const { answer } of group) answer(Effect.fail(reason))
+      }
       const verdicts = yield* Effect.result(
         retryWhileLocked(settings, now, () => {
           const outcome = commitGroup(log, prepared, now())
           return outcome instanceof Locked ? Result.fail(outcome) : Result.succeed(outcome)
-        })
+        }).pipe(Effect.onInterrupt(() => Effect.sync(() => refuse(new StoreClosed()))))
       )
       if (Result.isFailure(verdicts)) {
-        for (const { answer } of group) answer(Effect.fail(verdicts.failure))
+        refuse(verdicts.failure)
         continue
       }
       changes.advance(log.recent.head)

@@ -4,7 +4,7 @@
  */
 import Database from "better-sqlite3"
 import { closeSync, openSync } from "node:fs"
-import { SchemaMismatch } from "../EventStoreError.ts"
+import { InvalidInput, SchemaMismatch } from "../EventStoreError.ts"
 import { format, schema, statements } from "./statements.ts"
 
 /** Below this, SQLite can lose committed data when a WAL is reset while a checkpoint runs. */
@@ -21,13 +21,21 @@ export interface DatabaseSettings {
 /** Milliseconds that the driver itself may wait for a lock; beyond that the wait is asynchronous. */
 const blockingWait = 2
 
-/** Opens the file and sets up the connection. Throws what the driver throws, or `SchemaMismatch`. */
+/** How much of the file is read through a memory map rather than copied into the page cache: 1 GiB. */
+const mappedBytes = 1_073_741_824
+
+/** Pages of 4 KiB in the write-ahead log before it is written back: 16 MiB. */
+const pagesPerCheckpoint = 4_096
+
+/** Opens the file and sets up the connection. Throws what the driver throws, `InvalidInput` or `SchemaMismatch`. */
 export const openDatabase = (settings: DatabaseSettings): Database.Database => {
-  closeSync(openSync(settings.file, "a", 0o600))
+  createFile(settings.file)
   const database = new Database(settings.file, { timeout: blockingWait })
   try {
     checkLibrary(database)
     database.pragma(`cache_size = -${settings.cacheKibibytes}`)
+    database.pragma(`mmap_size = ${mappedBytes}`)
+    database.pragma(`wal_autocheckpoint = ${pagesPerCheckpoint}`)
     setPragma(database, "journal_mode", "WAL", "wal")
     setPragma(database, "synchronous", settings.synchronous, settings.synchronous === "FULL" ? 2 : 1)
     setPragma(database, "trusted_schema", "OFF", 0)
@@ -35,6 +43,16 @@ export const openDatabase = (settings: DatabaseSettings): Database.Database => {
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+const createFile = (file: string): void => {
+  try {
+    closeSync(openSync(file, "a", 0o600))
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown"
+    const problem = `the file cannot be opened for writing (${code}): check that its folder exists and is writable`
+    throw new InvalidInput({ path: "options.file", problem })
   }
 }
 

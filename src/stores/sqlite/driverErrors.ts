@@ -1,7 +1,7 @@
 /** The edge to better-sqlite3: what the driver throws becomes a reason, or stays a defect when it is a bug. */
 import * as Result from "effect/Result"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { CorruptLog, SchemaMismatch, StorageFull, StoreUnavailable } from "../EventStoreError.ts"
+import { CorruptLog, InvalidInput, SchemaMismatch, StorageFull, StoreUnavailable } from "../EventStoreError.ts"
 
 /** The database is locked by somebody else at the moment. */
 export class Locked {
@@ -13,7 +13,9 @@ export const attempt = <A>(operation: string, run: () => A): Result.Result<A, Ev
   try {
     return Result.succeed(run())
   } catch (error) {
-    if (error instanceof CorruptLog || error instanceof SchemaMismatch) return Result.fail(error)
+    if (error instanceof CorruptLog || error instanceof SchemaMismatch || error instanceof InvalidInput) {
+      return Result.fail(error)
+    }
     return Result.fail(toReason(error, operation))
   }
 }

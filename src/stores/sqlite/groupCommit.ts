@@ -7,8 +7,7 @@ import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { CommitUnknown } from "../EventStoreError.ts"
-import { checkCondition, checkSequenceLimit, record } from "../internal/appending.ts"
-import { idTaken } from "../internal/normaliseEvents.ts"
+import { admit, record } from "../internal/appending.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import { attempt, Locked } from "./driverErrors.ts"
 import type { EventText } from "./rows.ts"
@@ -50,51 +49,49 @@ export const commitGroup = (
     return begun.failure instanceof Locked ? begun.failure : group.map(() => Result.fail(begun.failure as never))
   }
   let head = log.recent.head
-  const committed = attempt("append", () => {
+  const written = attempt("append", () => {
     head = log.refresh()
     const verdicts = group.map((prepared) => apply(log, prepared, occurredAt))
-    log.commit()
+    log.writeIndex()
     return verdicts
   })
-  if (Result.isSuccess(committed)) return committed.success
-  return afterFailure(log, group, occurredAt, committed.failure, head)
-}
-
-/** Judges one request and inserts its events. */
-const apply = (log: SqliteLog, { request, texts }: PreparedRequest, occurredAt: number): Verdict => {
-  const refused = refuse(log, request)
-  if (refused !== undefined) return Result.fail(refused)
-  return Result.succeed(
-    request.batches.map((batch, index) => {
-      const result = record(batch, log.recent.head, occurredAt)
-      for (const [place, recorded] of result.eventRecords.entries()) {
-        log.insert(recorded, texts[index]![place]!, result.lastSequenceNumber)
-      }
-      return result
-    })
+  if (Result.isFailure(written)) return afterFailure(log, group, occurredAt, written.failure, head)
+  const committed = attempt("commit", () => log.commit())
+  if (Result.isSuccess(committed)) return written.success
+  if (isRefusal(committed.failure)) return afterFailure(log, group, occurredAt, committed.failure, head)
+  attempt("roll back", () => log.rollback(head))
+  return written.success.map((verdict, index) =>
+    Result.isSuccess(verdict) ? Result.fail(unknown(group[index]!)) : verdict
   )
 }
 
-const refuse = (log: SqliteLog, request: AppendRequest): EventStoreErrorReason | undefined => {
-  for (const [batch, events] of request.batches.entries()) {
-    for (const [index, event] of events.entries()) {
-      if (event.idGiven && log.has(event.eventId)) return idTaken(request.pathOf(batch, index))
-    }
-  }
-  const head = log.recent.head
-  if (request.condition !== undefined) {
-    const conflict = checkCondition(
+/** Whether a failed COMMIT surely did nothing. After an I/O error it may yet turn up, when the log is recovered. */
+const isRefusal = (failure: EventStoreErrorReason | Locked): boolean =>
+  failure._tag === "Locked" || failure._tag === "StorageFull"
+
+/** Judges one request and inserts its events. */
+const apply = (log: SqliteLog, prepared: PreparedRequest, occurredAt: number): Verdict =>
+  Result.map(
+    admit(
       {
-        head,
+        head: log.recent.head,
+        hasId: (eventId) => log.has(eventId),
         lastMatch: (query, span) => log.lastMatch(query, span),
         collect: (query, span) => log.collect(query, span)
       },
-      request.condition
-    )
-    if (conflict !== undefined) return conflict
-  }
-  return checkSequenceLimit(head, request)
-}
+      prepared.request
+    ),
+    (batches) => {
+      const texts = batches === prepared.request.batches ? prepared.texts : batches.map((batch) => batch.map(toText))
+      return batches.map((batch, index) => {
+        const result = record(batch, log.recent.head, occurredAt)
+        for (const [place, recorded] of result.eventRecords.entries()) {
+          log.insert(recorded, texts[index]![place]!, result.lastSequenceNumber)
+        }
+        return result
+      })
+    }
+  )
 
 const afterFailure = (
   log: SqliteLog,

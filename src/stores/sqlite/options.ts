@@ -23,7 +23,7 @@ export interface SqliteOptions extends StoreOptions {
   readonly pollInterval?: number | undefined
   /** Size of SQLite's page cache in KiB. Default: 65,536. */
   readonly cacheKibibytes?: number | undefined
-  /** Events that may wait in memory before they are written to the index, 1 to 65,536. Default: 1,024. */
+  /** Events that may wait in memory before they are written to the index, 1 to 65,536. Default: 512. */
   readonly indexEvery?: number | undefined
 }
 
@@ -71,6 +71,6 @@ export const checkSqliteOptions = (options: SqliteOptions): Result.Result<Sqlite
       busyTimeout: whole("busyTimeout", options.busyTimeout ?? 5_000, 0, day),
       pollInterval: whole("pollInterval", options.pollInterval ?? 20, 1, day),
       cacheKibibytes: whole("cacheKibibytes", options.cacheKibibytes ?? 65_536, 1_024, 2 ** 30),
-      indexEvery: whole("indexEvery", options.indexEvery ?? 1_024, 1, 65_536)
+      indexEvery: whole("indexEvery", options.indexEvery ?? 512, 1, 65_536)
     }
   })

@@ -3,7 +3,6 @@ import type { EventRecord, JsonValue } from "../Event.ts"
 import { CorruptLog } from "../EventStoreError.ts"
 import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
 import type { StoredRecord } from "../internal/reading.ts"
-import type { EventRow } from "./statements.ts"
 
 /** The parts of an event that are stored as JSON text. */
 export interface EventText {
@@ -19,24 +18,42 @@ export const toText = (event: NormalisedEvent): EventText => ({
   metadata: JSON.stringify(event.metadata)
 })
 
-/** Reads a row that should hold the number `expected`. Throws `CorruptLog`. */
-export const fromRow = (row: EventRow, expected: number): StoredRecord => {
-  const [sequenceNumber, eventId, eventType, schemaVersion, payload, tags, metadata, occurredAt, batchEnd] = row
+/** Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Throws `CorruptLog`. */
+export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 0): StoredRecord => {
+  const sequenceNumber = row[offset]
+  const batchEnd = row[offset + 8] as number
   if (sequenceNumber !== expected) corrupt(expected, "the event is missing")
-  if (batchEnd < sequenceNumber) corrupt(expected, "its batch ends before it")
+  if (batchEnd < expected) corrupt(expected, "its batch ends before it")
   return {
     record: Object.freeze({
-      sequenceNumber,
-      eventId,
-      eventType,
-      schemaVersion,
-      payload: parse(payload, expected, "payload"),
-      tags: parse(tags, expected, "tags") as EventRecord["tags"],
-      metadata: parse(metadata, expected, "metadata") as EventRecord["metadata"],
-      occurredAt
+      sequenceNumber: expected,
+      eventId: row[offset + 1] as string,
+      eventType: row[offset + 2] as string,
+      schemaVersion: row[offset + 3] as number,
+      payload: parse(row[offset + 4] as string, expected, "payload"),
+      tags: parseTags(row[offset + 5] as string, expected),
+      metadata: parseMetadata(row[offset + 6] as string, expected),
+      occurredAt: row[offset + 7] as number
     }),
     batchEnd
   }
+}
+
+const noTags: EventRecord["tags"] = Object.freeze([])
+const noMetadata: EventRecord["metadata"] = Object.freeze({})
+
+const parseTags = (text: string, expected: number): EventRecord["tags"] => {
+  if (text === "[]") return noTags
+  const tags = parse(text, expected, "tags")
+  return Array.isArray(tags) ? (tags as EventRecord["tags"]) : corrupt(expected, "its tags are not an array")
+}
+
+const parseMetadata = (text: string, expected: number): EventRecord["metadata"] => {
+  if (text === "{}") return noMetadata
+  const metadata = parse(text, expected, "metadata")
+  return typeof metadata === "object" && metadata !== null && !Array.isArray(metadata)
+    ? (metadata as EventRecord["metadata"])
+    : corrupt(expected, "its metadata is not an object")
 }
 
 /** Throws `CorruptLog`. */

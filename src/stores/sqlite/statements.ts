@@ -4,7 +4,7 @@
  *
  * - `<prefix>_events`: the log, one row an event. Triggers refuse UPDATE and DELETE, and an INSERT that is not the next
  *   number (which also closes the back door of INSERT OR REPLACE).
- * - `<prefix>_index`: a full-text index (FTS5, without content) whose terms are hashes of types, tags and payload scalars;
+ * - `<prefix>_index`: a full-text index (FTS5, without content) whose words are hashes of types, tags and payload scalars;
  *   a row's id is the event's number. FTS5 writes sorted runs and merges them, so indexing costs the same in a log of any
  *   size.
  * - `<prefix>_log`: one row: the format, the log's identity, and how far the index reaches.
@@ -54,7 +54,7 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
     },
     {
       name: `${prefix}_index`,
-      sql: `CREATE VIRTUAL TABLE ${index} USING fts5(terms, content='', columnsize=0, detail=none, tokenize='ascii')`
+      sql: `CREATE VIRTUAL TABLE ${index} USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')`
     },
     refuse("no_update", `UPDATE ON ${events}`, "the log is append-only: events are never updated"),
     refuse("no_delete", `DELETE ON ${events}`, "the log is append-only: events are never deleted"),
@@ -68,6 +68,7 @@ WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM $
   ]
 }
 
+/** In the order in which rows are written and read. */
 const columns = [
   "sequence_number",
   "event_id",
@@ -79,9 +80,6 @@ const columns = [
   "occurred_at",
   "batch_end"
 ] as const
-
-/** A row of the log in the order of `columns`. */
-export type EventRow = readonly [number, string, string, number, string, string, string, number, number]
 
 const select = columns.map((column) => `e.${column}`).join(", ")
 
@@ -104,7 +102,7 @@ SELECT (SELECT coalesce(max(sequence_number), 0) FROM ${events}), indexed_throug
     createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
     insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     findEventId: `SELECT sequence_number FROM ${events} WHERE event_id = ?`,
-    insertTerms: `INSERT INTO ${index} (rowid, terms) VALUES (?, ?)`,
+    insertWords: `INSERT INTO ${index} (rowid, words) VALUES (?, ?)`,
     setIndexed: `UPDATE ${log} SET indexed_through = ?, has_partly_indexed = ?`,
     matchUp: matching("ASC"),
     matchDown: matching("DESC"),

@@ -1,0 +1,80 @@
+/**
+ * The terms under which events are indexed: hashes of 32 bits of a type, a tag, or a payload scalar with its path. Elements
+ * of an array share one path. A term is a necessary condition for a match and may stand for several things; the matcher
+ * decides on the event itself.
+ */
+import type { EventRecord, JsonValue } from "../Event.ts"
+
+/** A hash, as a signed 32-bit integer. */
+export type Term = number
+
+/** The term of an event type. */
+export const typeTerm = (eventType: string): Term => finish(text(0x11, eventType))
+
+/** The term of a tag. */
+export const tagTerm = (tag: string): Term => finish(text(0x22, tag))
+
+/** The term of an event's id. */
+export const idTerm = (eventId: string): Term => finish(text(0x33, eventId))
+
+/** Appends the terms of an event; says whether all payload scalars are among them, or only the first `mostScalars`. */
+export const collectTerms = (
+  { eventType, payload, tags }: Pick<EventRecord, "eventType" | "payload" | "tags">,
+  terms: Array<Term>,
+  mostScalars: number = Number.POSITIVE_INFINITY
+): boolean => {
+  terms.push(typeTerm(eventType))
+  for (const tag of tags) terms.push(tagTerm(tag))
+  return collectScalarTerms(payload, terms, terms.length + mostScalars)
+}
+
+/** Appends the terms of the scalars in a payload or a predicate until there are `most` terms; says whether that was all. */
+export const collectScalarTerms = (
+  value: JsonValue,
+  terms: Array<Term>,
+  most: number = Number.POSITIVE_INFINITY
+): boolean => collect(value, 0x44, terms, most)
+
+const collect = (value: JsonValue, path: number, terms: Array<Term>, most: number): boolean => {
+  if (value === null || typeof value !== "object") {
+    if (terms.length >= most) return false
+    terms.push(finish(scalar(path, value)))
+    return true
+  }
+  if (Array.isArray(value)) {
+    const elements = unit(path, 0x5b)
+    for (const element of value) if (!collect(element, elements, terms, most)) return false
+    return true
+  }
+  const object = value as Readonly<Record<string, JsonValue>>
+  for (const key of Object.keys(object)) {
+    if (!collect(object[key]!, text(unit(path, 0x2e), key), terms, most)) return false
+  }
+  return true
+}
+
+const float = new Float64Array(1)
+const halves = new Int32Array(float.buffer)
+
+const scalar = (path: number, value: string | number | boolean | null): number => {
+  if (typeof value === "string") return text(unit(path, 0x73), value)
+  if (typeof value !== "number") return unit(path, value === null ? 0x7a : value ? 0x74 : 0x66)
+  float[0] = value
+  return unit(unit(unit(path, 0x6e), halves[0]!), halves[1]!)
+}
+
+/** FNV-1a over code units instead of bytes. */
+const text = (hash: number, units: string): number => {
+  let result = hash ^ 0x811c9dc5
+  for (let index = 0; index < units.length; index++) result = unit(result, units.charCodeAt(index))
+  return result
+}
+
+const unit = (hash: number, code: number): number => Math.imul(hash ^ code, 0x01000193)
+
+/** Spreads every bit over all others. */
+const finish = (hash: number): Term => {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35)
+  return twice ^ (twice >>> 16)
+}
