@@ -1,7 +1,10 @@
 /** Several appends under one check: one verdict for all, each batch an append of its own (`appendBatchesIf`). */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { NewEvent } from "../../stores/Event.ts"
 import * as Query from "../../stores/EventQuery.ts"
+import type { ConditionalAppendConflict } from "../../stores/EventStoreError.ts"
 import { onStore } from "./ConformanceCase.ts"
 import {
   event,
@@ -178,6 +181,46 @@ export const batchesUnderOneCheck = [
           ])
         )
       }
+    })
+  ),
+  onStore("C3", "a revision is called only for a conflict, with its tail, and decides what is recorded", (store) =>
+    Effect.gen(function* () {
+      yield* store.append([sold("ann")])
+      const conflicts: Array<ConditionalAppendConflict> = []
+      const revising = (batches: ReadonlyArray<ReadonlyArray<NewEvent>> | undefined) => ({
+        headSequenceNumber: 1,
+        revise: (conflict: ConditionalAppendConflict) => (conflicts.push(conflict), batches)
+      })
+      yield* store.appendBatchesIf([[sold("bob")], [event("Paid")]], sales, 1, revising([[event("Never")]]))
+      assert.deepStrictEqual(conflicts, [])
+
+      const before = yield* logOf(store)
+      const call = store.appendBatchesIf([[sold("eve")]], sales, 1, revising([[event("Refused")], [sold("dan")]]))
+      const revised = yield* Effect.result(call)
+      if (Result.isFailure(revised)) {
+        assert.equal(revised.failure.reason._tag, "ConditionalAppendConflict")
+        return assert.deepStrictEqual([conflicts, yield* logOf(store)], [[], before])
+      }
+      assert.deepStrictEqual([conflicts[0]?.expected, conflicts[0]?.actual, conflicts.length], [1, 2, 1])
+      assert.deepStrictEqual(conflicts[0]?.tail, [before[1]])
+      const log = yield* logOf(store)
+      assert.deepStrictEqual(
+        log.slice(3).map((record) => record.eventType),
+        ["Refused", "Sold"]
+      )
+      assert.deepStrictEqual(
+        revised.success.map((result) => result.eventRecords),
+        log.slice(3).map((record) => [record])
+      )
+      assert.deepStrictEqual(yield* store.appendBatchesIf([[sold("eve")]], sales, 1, revising([])), [])
+      yield* failsWith(
+        "ConditionalAppendConflict",
+        store.appendBatchesIf([[sold("eve")]], sales, 1, revising(undefined))
+      )
+      yield* failsWith("InvalidInput", store.appendBatchesIf([[sold("eve")]], sales, 1, revising([[event("")]])))
+      const taken = [[{ ...event("Paid"), eventId: log[0]!.eventId }]]
+      yield* failsWith("InvalidInput", store.appendBatchesIf([[sold("eve")]], sales, 1, revising(taken)))
+      assert.deepStrictEqual(yield* logOf(store), log)
     })
   )
 ]

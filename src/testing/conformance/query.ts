@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Query from "../../stores/EventQuery.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { onStore } from "./ConformanceCase.ts"
-import { event, logOf, numbersOf, range, times } from "./expectations.ts"
+import { event, failsWith, logOf, numbersOf, range, times } from "./expectations.ts"
 
 const ofBuyer = (buyer: string) => Query.withPayload({ buyer })
 
@@ -165,6 +165,44 @@ export const query = [
         range(2_501, 5_000).filter((number) => number % 2 === 1)
       )
       assert.equal(even.currentContextVersion, 4_999)
+    })
+  ),
+  onStore("Q3", "many near misses hide no match, neither from a read nor from a check", (store) =>
+    Effect.gen(function* () {
+      const nearMiss = () => event("Ordered", { lines: [{ item: "tea" }, { count: 2 }] }, ["order:1"])
+      const match = () => event("Ordered", { lines: [{ item: "tea", count: 2 }] }, ["order:1"])
+      const context = Query.make({ tags: ["order:1"], payloadPredicates: [{ lines: [{ item: "tea", count: 2 }] }] })
+      yield* store.append([match(), ...times(1_500, nearMiss), match(), ...times(1_500, nearMiss)])
+      const { eventRecords } = yield* store.query(context)
+      assert.deepStrictEqual(numbersOf(eventRecords), [1, 1_502])
+      for (const [cursor, version] of [
+        [0, 1_502],
+        [1, 1_502],
+        [1_502, 1_502],
+        [9_999, 1_502]
+      ] as const) {
+        assert.equal((yield* store.query(Query.after(context, cursor))).currentContextVersion, version)
+      }
+      const conflict = yield* failsWith("ConditionalAppendConflict", store.appendIf([match()], context, 1))
+      assert.equal(conflict.actual, 1_502)
+      yield* store.appendIf([match()], context, 1_502)
+    })
+  ),
+  onStore("Q3", "an event with very many payload values is found by each of them", (store) =>
+    Effect.gen(function* () {
+      const values = Object.fromEntries(times(400, (index) => [`key ${index}`, { list: [index, `text ${index}`] }]))
+      yield* store.append([event("Large", values), event("Small", { "key 399": { list: [399] } })])
+      yield* Effect.forEach(range(1, 10), () => store.append([event("Other", { seat: 1 })]))
+      for (const index of [0, 127, 128, 255, 399]) {
+        const { eventRecords } = yield* store.query(
+          Query.withPayload({ [`key ${index}`]: { list: [`text ${index}`] } })
+        )
+        assert.deepStrictEqual(numbersOf(eventRecords), [1], `key ${index}`)
+      }
+      const two = yield* store.query(Query.withPayload({ "key 399": { list: [399] } }))
+      assert.deepStrictEqual(numbersOf(two.eventRecords), [1, 2])
+      const together = yield* store.query(Query.withPayload({ "key 0": { list: [0] }, "key 399": { list: [399] } }))
+      assert.deepStrictEqual(numbersOf(together.eventRecords), [1])
     })
   )
 ]
