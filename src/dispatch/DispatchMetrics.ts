@@ -9,9 +9,9 @@ export const dispatches = Metric.counter("evolvent_dispatches_total", {
   incremental: true
 })
 
-/** Rounds of a lane that another process got in the way of. */
+/** Appends that found the context changed since it was read: by another process, or by a command with an overlapping context. */
 export const conflicts = Metric.counter("evolvent_dispatch_conflicts_total", {
-  description: "Appends of dispatch that found the context changed by somebody else",
+  description: "Appends of dispatch that found the context changed by others",
   incremental: true
 })
 

@@ -3,7 +3,8 @@
  * still the one that was decided on; otherwise decides again on what has come.
  *
  * Commands of one process that share a context do not race: they go through a lane, in order. Optimistic concurrency is
- * between processes. Folded contexts are kept, so a command whose context is known costs no read.
+ * between processes, and between contexts that only overlap. Folded contexts are kept, so a command whose context is known
+ * costs no read.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

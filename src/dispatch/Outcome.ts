@@ -41,7 +41,7 @@ export type Outcome<State, Rejection> = Done<State> | Rejected<Rejection>
 
 const Event = Schema.Struct({ sequenceNumber: Schema.Number, eventType: Schema.String })
 
-/** Other processes kept changing the context: the attempts, or the time, ran out. Nothing was recorded. */
+/** Others kept changing the context, from other processes or with overlapping contexts: the attempts, or the time, ran out. Nothing was recorded. */
 export class RetriesExhausted extends Schema.TaggedError<RetriesExhausted>("evolvent/RetriesExhausted")(
   "RetriesExhausted",
   {

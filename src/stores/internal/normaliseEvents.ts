@@ -111,8 +111,8 @@ export const normaliseName = (name: unknown, trail: Trail, key: string | number)
 /** At most `most` distinct tags, sorted and frozen. */
 export const normaliseTags = (tags: unknown, trail: Trail, most: number): ReadonlyArray<string> => {
   if (!Array.isArray(tags)) return refuse(trail, "expected an array of strings")
-  const names: Array<string> = []
-  for (let index = 0; index < tags.length; index++) names.push(normaliseName(tags[index], trail, index))
+  const names = new Array<string>(tags.length)
+  for (let index = 0; index < names.length; index++) names[index] = normaliseName(tags[index], trail, index)
   const distinct = isStrictlyAscending(names) ? names : [...new Set(names)].sort()
   limit(trail, "distinct tags", most, distinct.length)
   return Object.freeze(distinct)

@@ -160,31 +160,37 @@ const copyObject = (value: object, copying: Copying): JsonValue => {
 
 const copyArray = (value: ReadonlyArray<unknown>, copying: Copying): Array<JsonValue> => {
   if (!Array.isArray(Object.getPrototypeOf(value))) refuse(copying.trail, "expected a plain array")
-  const copy: Array<JsonValue> = []
   const length = value.length
+  if (length > copying.maxBytes) limit(copying.trail, "bytes of JSON", copying.maxBytes, length)
+  const copy = new Array<JsonValue>(length)
   for (let index = 0; index < length; index++) {
     copying.trail.enter(index)
     grow(copying, 0, 1)
-    copy.push(copyValue(value[index], copying))
+    copy[index] = copyValue(value[index], copying)
     copying.trail.leave()
   }
   return copy
 }
 
+/** The spread reads every property once; what it gave is checked, and nested values are replaced by their copies. */
 const copyProperties = (value: object, copying: Copying): Record<string, JsonValue> => {
   if (!isPlainObject(value)) refuse(copying.trail, "expected a plain object, found an instance of a class")
-  if (Object.getOwnPropertySymbols(value).length > 0) refuse(copying.trail, "symbols cannot be keys")
-  const copy: Record<string, JsonValue> = {}
-  for (const key of Object.keys(value)) {
-    const member: unknown = (value as Record<string, unknown>)[key]
-    if (member === undefined) continue
+  const copy: Record<string, unknown> = { ...value }
+  if (Object.getOwnPropertySymbols(copy).length > 0) refuse(copying.trail, "symbols cannot be keys")
+  for (const key of Object.keys(copy)) {
+    const member = copy[key]
+    if (member === undefined) {
+      delete copy[key]
+      continue
+    }
     copying.trail.enter(key)
     grow(copying, 1, 2)
     copyText(key, copying)
-    setOwn(copy, key, copyValue(member, copying))
+    const checked = copyValue(member, copying)
+    if (!Object.is(checked, member)) setOwn<unknown>(copy, key, checked)
     copying.trail.leave()
   }
-  return copy
+  return copy as Record<string, JsonValue>
 }
 
 /** Whether the object's prototype is `null` or `Object.prototype`, of this realm or another. */

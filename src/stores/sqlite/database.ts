@@ -5,18 +5,11 @@
 import Database from "better-sqlite3"
 import { closeSync, openSync } from "node:fs"
 import { InvalidInput, SchemaMismatch } from "../EventStoreError.ts"
+import type { SqliteSettings } from "./options.ts"
 import { format, schema, statements } from "./statements.ts"
 
 /** Below this, SQLite can lose committed data when a WAL is reset while a checkpoint runs. */
 const oldestLibrary = [3, 51, 3] as const
-
-/** How the database is opened; every option has been checked. */
-export interface DatabaseSettings {
-  readonly file: string
-  readonly tablePrefix: string
-  readonly synchronous: "FULL" | "NORMAL"
-  readonly cacheKibibytes: number
-}
 
 /** Milliseconds that the driver itself may wait for a lock; beyond that the wait is asynchronous. */
 const blockingWait = 2
@@ -28,7 +21,7 @@ const mappedBytes = 1_073_741_824
 const pagesPerCheckpoint = 4_096
 
 /** Opens the file and sets up the connection. Throws what the driver throws, `InvalidInput` or `SchemaMismatch`. */
-export const openDatabase = (settings: DatabaseSettings): Database.Database => {
+export const openDatabase = (settings: SqliteSettings): Database.Database => {
   createFile(settings.file)
   const database = new Database(settings.file, { timeout: blockingWait })
   try {

@@ -5,7 +5,6 @@ import * as Limits from "../Limits.ts"
 import { attempt, refuse, within } from "../internal/normaliseJson.ts"
 import type { StoreOptions } from "../internal/options.ts"
 import { checkWhole } from "../internal/options.ts"
-import type { DatabaseSettings } from "./database.ts"
 
 export interface SqliteOptions extends StoreOptions {
   /** Path of the database file, on a local disk. Created with mode 0600 when it does not exist. */
@@ -28,7 +27,11 @@ export interface SqliteOptions extends StoreOptions {
 }
 
 /** The options with defaults filled in. */
-export interface SqliteSettings extends DatabaseSettings {
+export interface SqliteSettings {
+  readonly file: string
+  readonly tablePrefix: string
+  readonly synchronous: "FULL" | "NORMAL"
+  readonly cacheKibibytes: number
   readonly maxPayloadBytes: number
   readonly busyTimeout: number
   readonly pollInterval: number
