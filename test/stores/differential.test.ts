@@ -253,7 +253,7 @@ describe("all stores and the reference model", () => {
           })
         )
       ),
-      { numRuns: 150, interruptAfterTimeLimit: 60_000 }
+      { numRuns: 120, interruptAfterTimeLimit: 60_000 }
     )
     const share = selectivity.proper / selectivity.asked
     assert.ok(share >= 0.2, `only ${Math.round(share * 100)} % of the queries matched a part of the log`)
@@ -272,7 +272,7 @@ describe("all stores and the reference model", () => {
           })
         )
       ),
-      { numRuns: 3, endOnFailure: true }
+      { numRuns: 2, endOnFailure: true }
     )
   })
 })

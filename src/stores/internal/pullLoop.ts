@@ -59,12 +59,12 @@ export const startPullLoop = <E, R>(
       progress.close()
     }
     const loop = pull(backend, delivery, status, progress).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() =>
-          end(
-            Exit.isFailure(exit) && !Cause.hasInterrupts(exit.cause) && !backend.isClosed() ? "stopped" : "unsubscribed"
-          )
-        )
+      Effect.onError((cause) =>
+        Effect.sync(() => {
+          if (Cause.hasInterrupts(cause) || backend.isClosed()) return end("unsubscribed")
+          status.lastError ??= Cause.squash(cause)
+          end("stopped")
+        })
       )
     )
     const fiber = yield* Effect.forkDetach(loop)

@@ -39,10 +39,13 @@ export class SqliteLog {
 
   /** Takes note of what was committed by whomever, and gives the log's last number. */
   refresh(): number {
-    const [head, indexedThrough, somePartlyIndexed] = this.sql.state.get() as [number, number, number]
-    if (head < this.recent.head) corrupt(head + 1, "the event was there before and is gone")
+    const [last, batchEnd, indexedThrough, partly] = this.sql.state.get() as [number | null, number, number, number]
+    const head = last ?? 0
+    if (head < this.recent.head || head < indexedThrough || head !== (last === null ? 0 : batchEnd)) {
+      corrupt(head + 1, "the log ends before it")
+    }
     this.indexedThrough = indexedThrough
-    this.somePartlyIndexed = somePartlyIndexed === 1
+    this.somePartlyIndexed = partly === 1
     if (head === this.recent.head) return head
     if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
     while (this.recent.head < head) {
@@ -98,6 +101,12 @@ export class SqliteLog {
     this.recent.rotate(this.indexEvery, this.indexedThrough)
   }
 
+  /** Undoes whatever is under way and forgets what is in memory: all of it is in the database. */
+  reset(): void {
+    if (this.database.inTransaction) this.sql.rollback.run()
+    this.recent = new RecentEvents(0)
+  }
+
   /** Undoes the transaction under way; the log ends at `head` again. */
   rollback(head: number): void {
     if (this.database.inTransaction) this.sql.rollback.run()
@@ -111,9 +120,10 @@ export class SqliteLog {
     const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
     const expressions = this.expressions(query, false)
     if (expressions !== undefined) {
-      const step = this.matchUp(query, expressions, older, Math.min(limit, fewCandidates))
-      const fruitful = step.found.length * 4 >= fewCandidates
-      if (fruitful || step.position === older.upTo) return step
+      const few = Math.min(limit, fewCandidates)
+      const step = this.matchUp(query, expressions, older, few)
+      const isFruitful = step.found.length * 4 >= few
+      if (isFruitful || step.position === older.upTo) return step
       return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
     }
     const rows = this.scan(older, rowsPerStep)

@@ -5,9 +5,11 @@
  * process's write lock is waited for without blocking the event loop; its commits are noticed within `pollInterval`, and at
  * once by every query and append.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
@@ -107,21 +109,22 @@ const writeGroups = (
       const group = queue.take(groupWeight)
       if (group.length === 0) continue
       const prepared = group.map(({ request }) => request)
-      const refuse = (reason: EventStoreErrorReason) => {
-        for (const { answer } of group) answer(Effect.fail(reason))
+      const answerAll = (verdict: Effect.Effect<never, EventStoreErrorReason>) => {
+        for (const { answer } of group) answer(verdict)
       }
-      const verdicts = yield* Effect.result(
+      const verdicts = yield* Effect.exit(
         retryWhileLocked(settings, now, () => {
           const outcome = commitGroup(log, prepared, now())
           return outcome instanceof Locked ? Result.fail(outcome) : Result.succeed(outcome)
-        }).pipe(Effect.onInterrupt(() => Effect.sync(() => refuse(new StoreClosed()))))
+        }).pipe(Effect.onInterrupt(() => Effect.sync(() => answerAll(Effect.fail(new StoreClosed())))))
       )
-      if (Result.isFailure(verdicts)) {
-        refuse(verdicts.failure)
+      if (Exit.isFailure(verdicts)) {
+        if (Cause.hasDies(verdicts.cause)) log.reset()
+        answerAll(Effect.failCause(verdicts.cause))
         continue
       }
       changes.advance(log.recent.head)
-      for (const [index, { answer }] of group.entries()) answer(Effect.fromResult(verdicts.success[index]!))
+      for (const [index, { answer }] of group.entries()) answer(Effect.fromResult(verdicts.value[index]!))
     }
   })
 

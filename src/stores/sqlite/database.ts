@@ -74,7 +74,7 @@ const checkLibrary = (database: Database.Database): void => {
 export const prepareSchema = (database: Database.Database, prefix: string, logId: string): void => {
   const run = database.transaction(() => {
     const wanted = schema(prefix)
-    const find = database.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").pluck()
+    const find = database.prepare("SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE").pluck()
     const found = wanted.map(({ name }) => find.get(name) as string | undefined)
     if (found.every((sql) => sql === undefined)) {
       for (const { sql } of wanted) database.exec(sql)

@@ -45,16 +45,23 @@ const noMetadata: EventRecord["metadata"] = Object.freeze({})
 const parseTags = (text: string, expected: number): EventRecord["tags"] => {
   if (text === "[]") return noTags
   const tags = parse(text, expected, "tags")
-  return Array.isArray(tags) ? (tags as EventRecord["tags"]) : corrupt(expected, "its tags are not an array")
+  return Array.isArray(tags) && tags.every(isText)
+    ? (tags as EventRecord["tags"])
+    : corrupt(expected, "its tags are not an array of texts")
 }
 
 const parseMetadata = (text: string, expected: number): EventRecord["metadata"] => {
   if (text === "{}") return noMetadata
   const metadata = parse(text, expected, "metadata")
-  return typeof metadata === "object" && metadata !== null && !Array.isArray(metadata)
+  return typeof metadata === "object" &&
+    metadata !== null &&
+    !Array.isArray(metadata) &&
+    Object.values(metadata).every(isText)
     ? (metadata as EventRecord["metadata"])
-    : corrupt(expected, "its metadata is not an object")
+    : corrupt(expected, "its metadata is not an object of texts")
 }
+
+const isText = (value: unknown): value is string => typeof value === "string"
 
 /** Throws `CorruptLog`. */
 export const corrupt = (sequenceNumber: number, problem: string): never => {

@@ -97,7 +97,8 @@ LIMIT ?`
     commit: "COMMIT",
     rollback: "ROLLBACK",
     state: `
-SELECT (SELECT coalesce(max(sequence_number), 0) FROM ${events}), indexed_through, has_partly_indexed FROM ${log}`,
+SELECT e.sequence_number, e.batch_end, indexed_through, has_partly_indexed
+FROM ${log} LEFT JOIN ${events} AS e ON e.sequence_number = (SELECT max(sequence_number) FROM ${events})`,
     formatOf: `SELECT format FROM ${log}`,
     createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
     insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

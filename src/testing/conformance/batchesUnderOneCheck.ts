@@ -192,7 +192,7 @@ export const batchesUnderOneCheck = [
         revise: (conflict: ConditionalAppendConflict) => (conflicts.push(conflict), batches)
       })
       yield* store.appendBatchesIf([[sold("bob")], [event("Paid")]], sales, 1, revising([[event("Never")]]))
-      assert.deepStrictEqual(conflicts, [])
+      assert.equal(conflicts.length, 0)
 
       const before = yield* logOf(store)
       const call = store.appendBatchesIf([[sold("eve")]], sales, 1, revising([[event("Refused")], [sold("dan")]]))

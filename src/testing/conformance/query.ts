@@ -173,6 +173,7 @@ export const query = [
       const match = () => event("Ordered", { lines: [{ item: "tea", count: 2 }] }, ["order:1"])
       const context = Query.make({ tags: ["order:1"], payloadPredicates: [{ lines: [{ item: "tea", count: 2 }] }] })
       yield* store.append([match(), ...times(1_500, nearMiss), match(), ...times(1_500, nearMiss)])
+      yield* Effect.forEach(range(1, 10), () => store.append([event("Other")]))
       const { eventRecords } = yield* store.query(context)
       assert.deepStrictEqual(numbersOf(eventRecords), [1, 1_502])
       for (const [cursor, version] of [
