@@ -1,6 +1,7 @@
 /** Runs the ticket sale: `npm run tickets`. Exits with 1 when a promise was broken, with 2 for wrong flags. */
 import { layerDispatcher, MemoryStore } from "evolvent"
 import { SqliteStore } from "evolvent/sqlite"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
@@ -77,6 +78,12 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   })
 })
 
+/** To stderr: with `--json` nothing but the result goes to stdout. */
+const complain = (cause: Cause.Cause<unknown>) =>
+  Effect.sync(() => {
+    if (!Cause.hasInterruptsOnly(cause)) console.error(String(Cause.squash(cause)))
+  })
+
 const optionsOrUsage = (): TicketOptions | undefined => {
   try {
     return parseOptions(process.argv.slice(2))
@@ -88,4 +95,6 @@ const optionsOrUsage = (): TicketOptions | undefined => {
 }
 
 const options = optionsOrUsage()
-if (options !== undefined) runMain(main(options))
+if (options !== undefined) {
+  runMain(main(options).pipe(Effect.tapCause(complain)), { disableErrorReporting: true })
+}
