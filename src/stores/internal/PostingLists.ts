@@ -4,37 +4,45 @@
  */
 import type { Term } from "./terms.ts"
 
-/** The empty place in the table: no term, for the term 0 is kept as 1. */
+/** A place of the table: the term, the last entry of its list, and the length of its list, side by side in memory. */
+const placeSize = 4 // 1 << 2
+const lastOf = 1
+const countOf = 2
+
+/** The empty place: no term, for the term 0 is kept as 1. */
 const free = 0
 
 export class PostingLists {
-  /** The term in each place of the table; its size is a power of two, at most half of it is taken. */
-  private terms = new Int32Array(1_024)
-  /** The last entry of the place's list. */
-  private last = new Int32Array(1_024)
-  private counts = new Int32Array(1_024)
+  /** A power of two of places, at most half of them taken. */
+  private table = new Int32Array(1_024 * placeSize)
   private taken = 0
   /** Entries: a number, and the entry before it in the same list or -1. */
   private numbers = new Float64Array(1_024)
   private previous = new Int32Array(1_024)
   private entries = 0
+  /** The number that was added last, and its first entry. */
+  private latest = -1
+  private latestEntry = 0
 
-  /** Adds a number that is not below the last one of the list; a repetition of the last one counts once. */
+  /** Adds a number that is not below any number added before; a repetition in the same list counts once. */
   add(term: Term, number: number): void {
+    if (number !== this.latest) {
+      this.latest = number
+      this.latestEntry = this.entries
+    }
     const place = this.claim(term || 1)
-    const last = this.last[place]!
-    if (last >= 0 && this.numbers[last] === number) return
+    const last = this.table[place + lastOf]!
+    if (last >= this.latestEntry) return
     if (this.entries === this.numbers.length) this.growEntries()
     this.numbers[this.entries] = number
     this.previous[this.entries] = last
-    this.last[place] = this.entries++
-    this.counts[place]!++
+    this.table[place + lastOf] = this.entries++
+    this.table[place + countOf]!++
   }
 
   /** How many numbers the list has. */
   count(term: Term): number {
-    const place = this.find(term || 1)
-    return this.terms[place] === free ? 0 : this.counts[place]!
+    return this.table[this.find(term || 1) + countOf]!
   }
 
   /** The last number of the list that lies in the span and passes the test. */
@@ -60,51 +68,51 @@ export class PostingLists {
 
   /** Forgets the list's numbers after `head`. Their entries stay behind unused. */
   truncate(term: Term, head: number): void {
+    this.latest = -1
     const place = this.find(term || 1)
-    if (this.terms[place] === free) return
-    while (this.last[place]! >= 0 && this.numbers[this.last[place]!]! > head) {
-      this.last[place] = this.previous[this.last[place]!]!
-      this.counts[place]!--
+    if (this.table[place] === free) return
+    for (let last = this.table[place + lastOf]!; last >= 0 && this.numbers[last]! > head;) {
+      last = this.previous[last]!
+      this.table[place + lastOf] = last
+      this.table[place + countOf]!--
     }
   }
 
   private lastEntry(term: Term): number {
     const place = this.find(term || 1)
-    return this.terms[place] === free ? -1 : this.last[place]!
+    return this.table[place] === free ? -1 : this.table[place + lastOf]!
   }
 
   /** The place of the term, or the free place where it belongs. */
   private find(term: Term): number {
-    const mask = this.terms.length - 1
-    let place = term & mask
-    while (this.terms[place] !== free && this.terms[place] !== term) place = (place + 1) & mask
+    const mask = this.table.length - 1
+    let place = (term << 2) & mask
+    while (this.table[place] !== free && this.table[place] !== term) place = (place + placeSize) & mask
     return place
   }
 
   private claim(term: Term): number {
     const place = this.find(term)
-    if (this.terms[place] === term) return place
-    if (this.taken * 2 >= this.terms.length) {
+    if (this.table[place] === term) return place
+    if (this.taken * 2 * placeSize >= this.table.length) {
       this.growTable()
       return this.claim(term)
     }
     this.taken++
-    this.terms[place] = term
-    this.last[place] = -1
+    this.table[place] = term
+    this.table[place + lastOf] = -1
     return place
   }
 
   private growTable(): void {
-    const { counts, last, terms } = this
-    this.terms = new Int32Array(terms.length * 2)
-    this.last = new Int32Array(terms.length * 2)
-    this.counts = new Int32Array(terms.length * 2)
-    for (let from = 0; from < terms.length; from++) {
-      if (terms[from] === free) continue
-      const place = this.find(terms[from]!)
-      this.terms[place] = terms[from]!
-      this.last[place] = last[from]!
-      this.counts[place] = counts[from]!
+    const { table } = this
+    this.table = new Int32Array(table.length * 2)
+    for (let from = 0; from < table.length; from += placeSize) {
+      if (table[from] === free) continue
+      const place = this.find(table[from]!)
+      this.table[place] = table[from]!
+      this.table[place + lastOf] = table[from + lastOf]!
+      this.table[place + countOf] = table[from + countOf]!
     }
   }
 
