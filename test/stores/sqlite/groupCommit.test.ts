@@ -1,0 +1,138 @@
+/** Calls that wait are committed together, and none of them pays for another's bad luck. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { describe, expect } from "vitest"
+import * as Query from "../../../src/stores/EventQuery.ts"
+import type { EventStore } from "../../../src/stores/EventStore.ts"
+import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
+import { event, logOf, numbersOf, range, recorder } from "../../../src/testing/conformance/expectations.ts"
+import { itEffect } from "../../support/it.ts"
+import { temporaryFile } from "../../support/stores.ts"
+import { rawConnection } from "./processes.ts"
+
+/** The calls at once; the type of what each recorded, or the tag of what it failed with. */
+const atOnce = (calls: ReadonlyArray<ReturnType<EventStore["append"]>>) =>
+  Effect.forEach(
+    calls,
+    (call) =>
+      call.pipe(
+        Effect.map(({ eventRecords }) => eventRecords.map((record) => record.eventType).join()),
+        Effect.catchTag("EventStoreError", ({ reason }) => Effect.succeed(reason._tag))
+      ),
+    { concurrency: "unbounded" }
+  )
+
+for (const indexEvery of [1, 1_024]) {
+  describe(`a group of calls on a store that indexes every ${indexEvery}`, () => {
+    const setUp = Effect.gen(function* () {
+      const file = yield* temporaryFile
+      const store = yield* SqliteStore.make({ file, indexEvery })
+      return { file, store }
+    })
+
+    itEffect("gets a verdict each, later ones seeing earlier ones", () =>
+      Effect.gen(function* () {
+        const { store } = yield* setUp
+        const id = "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"
+        const seats = Query.withTags("seats")
+        const sale = (eventType: string) => [event(eventType, 1, ["seats"])]
+        const verdicts = yield* atOnce([
+          store.append([{ ...event("First"), eventId: id }]),
+          store.append([event("Never"), { ...event("Duplicate"), eventId: id.toUpperCase() }]),
+          store.appendIf(sale("Sold"), seats, null),
+          store.appendIf(sale("SoldTwice"), seats, null),
+          store.append([]),
+          store.appendIf(sale("SoldNext"), seats, 2),
+          store.append([event("Last", "x".repeat(5_000)), event("Very")])
+        ])
+        expect(verdicts).toEqual([
+          "First",
+          "InvalidInput",
+          "Sold",
+          "ConditionalAppendConflict",
+          "EmptyAppend",
+          "SoldNext",
+          "Last,Very"
+        ])
+        const log = yield* logOf(store)
+        expect(log.map((record) => record.eventType)).toEqual(["First", "Sold", "SoldNext", "Last", "Very"])
+        expect(numbersOf(log)).toEqual(range(1, 5))
+      })
+    )
+
+    itEffect("is committed without the one call that the database itself refuses", () =>
+      Effect.gen(function* () {
+        const { file, store } = yield* setUp
+        yield* store.append([event("Before", 0, ["t"])])
+        const connection = yield* rawConnection(file)
+        connection.exec(`CREATE TRIGGER refuse_bad BEFORE INSERT ON evolvent_events WHEN NEW.event_type = 'Bad'
+          BEGIN SELECT RAISE(ABORT, 'no'); END`)
+        const received = recorder()
+        yield* store.streamAll(received.handler)
+        const verdicts = yield* atOnce([
+          store.append([event("A", 1, ["t"])]),
+          store.append([event("Good", 2, ["t"]), event("Bad", 2, ["t"]), event("Good", 2, ["t"])]),
+          store.appendIf([event("B", 3, ["t"])], Query.withTags("t"), 2),
+          store.append([event("Bad")]),
+          store.append([event("C", 4, ["t"])])
+        ])
+        expect(verdicts).toEqual(["A", "StoreUnavailable", "B", "StoreUnavailable", "C"])
+        yield* received.received(3)
+        expect(received.numbers()).toEqual([[2], [3], [4]])
+        const { eventRecords } = yield* store.query(Query.withTags("t"))
+        expect(eventRecords.map((record) => record.eventType)).toEqual(["Before", "A", "B", "C"])
+        expect((yield* store.query(Query.ofTypes("Bad", "Good"))).currentContextVersion).toBe(null)
+        yield* store.appendIf([event("Good")], Query.ofTypes("Bad", "Good"), null)
+        yield* store.appendIf([event("D", 5, ["t"])], Query.withTags("t"), 4)
+        const reopened = yield* SqliteStore.make({ file, indexEvery })
+        expect(yield* logOf(reopened)).toEqual(yield* logOf(store))
+        expect((yield* reopened.query(Query.withTags("t"))).eventRecords.length).toBe(5)
+        expect((yield* reopened.query(Query.ofTypes("Bad"))).eventRecords).toEqual([])
+      })
+    )
+
+    itEffect("that the database refuses as a whole fails for each, and leaves nothing behind", () =>
+      Effect.gen(function* () {
+        const { file, store } = yield* setUp
+        const connection = yield* rawConnection(file)
+        connection.exec(
+          `CREATE TRIGGER refuse_all BEFORE INSERT ON evolvent_events BEGIN SELECT RAISE(ROLLBACK, 'no'); END`
+        )
+        const verdicts = yield* atOnce(range(1, 5).map((number) => store.append([event("A", number, ["t"])])))
+        expect(verdicts).toEqual(Array<string>(5).fill("StoreUnavailable"))
+        connection.exec("DROP TRIGGER refuse_all")
+        expect(yield* atOnce(range(1, 5).map((number) => store.append([event("B", number, ["t"])])))).toEqual(
+          Array<string>(5).fill("B")
+        )
+        expect((yield* store.query(Query.withTags("t"))).eventRecords).toEqual(yield* logOf(store))
+        expect(numbersOf(yield* logOf(store))).toEqual(range(1, 5))
+      })
+    )
+
+    itEffect("larger than one transaction takes is committed in order all the same", () =>
+      Effect.gen(function* () {
+        const { store } = yield* setUp
+        const calls = range(1, 60).map((call) =>
+          store.append(range(1, 200).map((number) => event("Many", { call, number })))
+        )
+        const results = yield* Effect.all(calls, { concurrency: "unbounded" })
+        expect(results.map((result) => result.firstSequenceNumber)).toEqual(range(0, 59).map((call) => call * 200 + 1))
+        expect((yield* store.query()).headSequenceNumber).toBe(12_000)
+      })
+    )
+
+    itEffect("loses a call that is interrupted while it waits, and no other", () =>
+      Effect.gen(function* () {
+        const { store } = yield* setUp
+        const waiting = yield* Effect.forEach(range(1, 5), (number) =>
+          Effect.forkScoped(store.append([event("A", number)]), { startImmediately: true })
+        )
+        waiting[2]!.interruptUnsafe()
+        const exits = yield* Effect.forEach(waiting, (fiber) => Fiber.await(fiber))
+        expect(exits.map(Exit.isSuccess)).toEqual([true, true, false, true, true])
+        expect((yield* logOf(store)).map((record) => record.payload)).toEqual([1, 2, 4, 5])
+      })
+    )
+  })
+}
