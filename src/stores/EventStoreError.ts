@@ -129,10 +129,11 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>("evol
     /** The driver's error code, for example `SQLITE_IOERR_READ`. */
     code: Schema.String,
     /** What the store was doing. */
-    operation: Schema.String
+    operation: Schema.String,
+    /** Whether the failure may pass by itself, as an I/O error may and a missing right does not. */
+    retryable: Schema.Boolean
   }
 ) {
-  readonly retryable = true
   readonly mayHaveCommitted = false
   override get message() {
     return `The store failed to ${this.operation} (${this.code}): check the store, then try again.`

@@ -131,7 +131,7 @@ describe("a failure of the store", () => {
     Effect.gen(function* () {
       const { dispatch, watched } = yield* watchedDispatcher()
       watched.beforeQuery = failing(
-        new StoreUnavailable({ code: "SQLITE_IOERR", operation: "read" }),
+        new StoreUnavailable({ code: "SQLITE_IOERR", operation: "read", retryable: true }),
         watched.queries,
         2
       )
@@ -143,7 +143,7 @@ describe("a failure of the store", () => {
   itEffect("is what the command fails with when the attempts run out", () =>
     Effect.gen(function* () {
       const { dispatch, watched } = yield* watchedDispatcher()
-      const reason = new StoreUnavailable({ code: "SQLITE_IOERR", operation: "append" })
+      const reason = new StoreUnavailable({ code: "SQLITE_IOERR", operation: "append", retryable: true })
       watched.beforeAppend = () => failing(reason, watched.appends)
       const error = yield* Effect.flip(dispatch(deposit, command, { attempts: 3 }))
       expect(error).toBeInstanceOf(EventStoreError)

@@ -1,5 +1,5 @@
 /**
- * A run of consecutive records in memory, with an index of their types, tags and payload scalars, so that a context is found
+ * A run of consecutive records in memory, with an index of their ids, types, tags and payload scalars, so that a context is found
  * in time proportional to the context. The memory store is one such run; the SQLite store keeps the newest part of its log
  * in runs.
  *
@@ -9,9 +9,11 @@ import type { EventRecord, JsonValue } from "../Event.ts"
 import { matchesFilter } from "./match.ts"
 import type { NormalisedFilter, NormalisedQuery } from "./normaliseQuery.ts"
 import { PostingLists } from "./PostingLists.ts"
+import type { RecordList } from "./RecordList.ts"
+import { RecordArray } from "./RecordList.ts"
 import type { Span, StepUp } from "./reading.ts"
 import type { Term } from "./terms.ts"
-import { collectScalarTerms, collectTerms, tagTerm, typeTerm } from "./terms.ts"
+import { collectScalarTerms, collectTerms, idTerm, tagTerm, typeTerm } from "./terms.ts"
 
 /** Terms whose postings together hold every match of a filter, and how many postings that is. */
 interface Candidates {
@@ -25,14 +27,14 @@ const denseShare = 16
 export class EventIndex {
   /** The number before the first record. */
   readonly base: number
-  private readonly records: Array<EventRecord> = []
-  private readonly batchEnds: Array<number> = []
+  private readonly records: RecordList
   private readonly lists = new PostingLists()
   /** The terms of the event at hand, kept between calls. */
   private readonly terms: Array<Term> = []
 
-  constructor(base: number) {
+  constructor(base: number, records: RecordList = new RecordArray()) {
     this.base = base
+    this.records = records
   }
 
   /** The last record's number, or `base`. */
@@ -46,28 +48,32 @@ export class EventIndex {
 
   /** The record of that number, which has to be one of this run. */
   at(sequenceNumber: number): EventRecord {
-    return this.records[sequenceNumber - this.base - 1]!
+    return this.records.at(sequenceNumber - this.base - 1)
   }
 
   /** The last number of the committed batch that the record belongs to. */
   batchEnd(sequenceNumber: number): number {
-    return this.batchEnds[sequenceNumber - this.base - 1]!
+    return this.records.batchEnd(sequenceNumber - this.base - 1)
   }
 
   /** Adds the next record. */
   add(record: EventRecord, batchEnd: number): void {
-    this.records.push(record)
-    this.batchEnds.push(batchEnd)
+    this.records.push(record, batchEnd)
     for (const term of this.termsOf(record)) this.lists.add(term, record.sequenceNumber)
   }
 
   /** Forgets the records after `head`: they were never committed. */
   truncate(head: number): void {
-    while (this.head > head) {
-      const record = this.records.pop()!
-      this.batchEnds.pop()
-      for (const term of this.termsOf(record)) this.lists.truncate(term, head)
+    for (let number = this.head; number > head; number--) {
+      for (const term of this.termsOf(this.at(number))) this.lists.truncate(term, head)
     }
+    this.records.truncate(Math.min(this.records.length, Math.max(0, head - this.base)))
+  }
+
+  /** Whether one of the records has this id. */
+  hasId(eventId: string): boolean {
+    const test = (number: number) => this.at(number).eventId === eventId
+    return this.lists.findLast(idTerm(eventId), this.base, this.head, test) !== undefined
   }
 
   /** The highest number in the span that matches; `undefined` when none does. */
@@ -90,7 +96,7 @@ export class EventIndex {
     const after = Math.max(span.after, this.base)
     const upTo = Math.max(after, Math.min(span.upTo, this.head))
     if (query.filters === undefined) {
-      return this.records.slice(after - this.base, Math.min(upTo, after + limit) - this.base)
+      return Array.from({ length: Math.min(upTo - after, limit) }, (_, place) => this.at(after + 1 + place))
     }
     const found: Array<Array<number>> = []
     for (const filter of query.filters) {

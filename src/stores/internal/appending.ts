@@ -5,7 +5,7 @@ import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { ConditionalAppendConflict, SequenceLimit } from "../EventStoreError.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
-import { findGivenId } from "./normaliseEvents.ts"
+import { findGivenId, givenIds } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import type { Span } from "./reading.ts"
 import type { AppendCondition, AppendRequest } from "./StoreBackend.ts"
@@ -16,6 +16,8 @@ export interface ContextSource {
   /** The highest number in the span that matches; `undefined` when none does. */
   readonly lastMatch: (query: NormalisedQuery, span: Span) => number | undefined
   readonly collect: (query: NormalisedQuery, span: Span) => ReadonlyArray<EventRecord>
+  /** Those of the ids that events of the log have. */
+  readonly knownIds: (eventIds: ReadonlyArray<string>) => ReadonlySet<string>
 }
 
 /**
@@ -44,11 +46,15 @@ const trustedHead = ({ seenHead, expected }: AppendCondition, head: number): num
  * the contract's order: ids, context, the log's last number.
  */
 export const admit = (
-  source: ContextSource & { readonly hasId: (eventId: string) => boolean },
+  source: ContextSource,
   { batches, condition, pathOf }: AppendRequest
 ): Result.Result<ReadonlyArray<ReadonlyArray<NormalisedEvent>>, EventStoreErrorReason> => {
-  const taken = findGivenId(batches, pathOf, source.hasId)
-  if (taken !== undefined) return Result.fail(taken)
+  const given = givenIds(batches)
+  if (given.length > 0) {
+    const known = source.knownIds(given)
+    const taken = findGivenId(batches, pathOf, (eventId) => known.has(eventId))
+    if (taken !== undefined) return Result.fail(taken)
+  }
   const conflict = condition === undefined ? undefined : checkCondition(source, condition)
   if (conflict === undefined) return withinSequenceLimit(source.head, batches)
   const revised = condition!.revise?.(conflict)

@@ -172,6 +172,13 @@ export const findRepeatedId = (
   return findGivenId(batches, pathOf, (eventId) => seen.size === seen.add(eventId).size)
 }
 
+/** The ids that the caller chose. */
+export const givenIds = (batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>): ReadonlyArray<string> => {
+  const given: Array<string> = []
+  for (const events of batches) for (const event of events) if (event.idGiven) given.push(event.eventId)
+  return given
+}
+
 /** The first event with an id that the caller chose and that is taken. */
 export const findGivenId = (
   batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>,

@@ -1,5 +1,5 @@
 /**
- * The terms under which events are indexed: hashes of 32 bits of a type, a tag, or a payload scalar with its path. Elements
+ * The terms under which events are indexed: hashes of 32 bits of an id, a type, a tag, or a payload scalar with its path. Elements
  * of an array share one path. A term is a necessary condition for a match and may stand for several things; the matcher
  * decides on the event itself.
  */
@@ -19,11 +19,11 @@ export const idTerm = (eventId: string): Term => finish(text(0x33, eventId))
 
 /** Appends the terms of an event; says whether all payload scalars are among them, or only the first `mostScalars`. */
 export const collectTerms = (
-  { eventType, payload, tags }: Pick<EventRecord, "eventType" | "payload" | "tags">,
+  { eventId, eventType, payload, tags }: Pick<EventRecord, "eventId" | "eventType" | "payload" | "tags">,
   terms: Array<Term>,
   mostScalars: number = Number.POSITIVE_INFINITY
 ): boolean => {
-  terms.push(typeTerm(eventType))
+  terms.push(idTerm(eventId), typeTerm(eventType))
   for (const tag of tags) terms.push(tagTerm(tag))
   return collectScalarTerms(payload, terms, terms.length + mostScalars)
 }

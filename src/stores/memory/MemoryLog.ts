@@ -5,15 +5,13 @@ import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { admit, record } from "../internal/appending.ts"
 import { ChangeSignal } from "../internal/ChangeSignal.ts"
 import { EventIndex } from "../internal/EventIndex.ts"
-import { PostingLists } from "../internal/PostingLists.ts"
-import { idTerm } from "../internal/terms.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
+import { RecordArena } from "./RecordArena.ts"
 
 export class MemoryLog {
   closed = false
   readonly changes = new ChangeSignal()
-  readonly events = new EventIndex(0)
-  private readonly ids = new PostingLists()
+  readonly events = new EventIndex(0, new RecordArena())
 
   get head(): number {
     return this.events.head
@@ -28,14 +26,13 @@ export class MemoryLog {
     request: AppendRequest,
     occurredAt: number
   ): Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason> {
-    const { events, ids } = this
+    const { events } = this
     const admitted = admit(
       {
         head: events.head,
-        hasId: (eventId) =>
-          ids.findLast(idTerm(eventId), 0, events.head, (it) => events.at(it).eventId === eventId) !== undefined,
         lastMatch: (query, span) => events.lastMatch(query, span),
-        collect: (query, span) => events.collect(query, span)
+        collect: (query, span) => events.collect(query, span),
+        knownIds: (eventIds) => new Set(eventIds.filter((eventId) => events.hasId(eventId)))
       },
       request
     )
@@ -44,7 +41,6 @@ export class MemoryLog {
       const result = record(batch, events.head, occurredAt)
       for (const recorded of result.eventRecords) {
         events.add(recorded, result.lastSequenceNumber)
-        ids.add(idTerm(recorded.eventId), recorded.sequenceNumber)
       }
       return result
     })

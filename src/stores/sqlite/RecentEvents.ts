@@ -47,6 +47,10 @@ export class RecentEvents {
     return this.runOf(sequenceNumber).at(sequenceNumber)
   }
 
+  hasId(eventId: string): boolean {
+    return this.newer.hasId(eventId) || this.older.hasId(eventId)
+  }
+
   lastMatch(query: NormalisedQuery, span: Span): number | undefined {
     return this.newer.lastMatch(query, span) ?? this.older.lastMatch(query, span)
   }

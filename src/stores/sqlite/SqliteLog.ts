@@ -11,7 +11,7 @@ import { RecentEvents } from "./RecentEvents.ts"
 import { corrupt, fromRow } from "./rows.ts"
 import type { EventText } from "./rows.ts"
 import { statements } from "./statements.ts"
-import { expressionsOf, wordsOf } from "./words.ts"
+import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
 
 /** Rows looked at in one step. */
 const rowsPerStep = 1_000
@@ -57,9 +57,13 @@ export class SqliteLog {
     return head
   }
 
-  /** Whether an event of this id is in the log. */
-  has(eventId: string): boolean {
-    return this.sql.findEventId.get(eventId) !== undefined
+  /** Those of the ids that events of the log have. */
+  knownIds(eventIds: ReadonlyArray<string>): ReadonlySet<string> {
+    const known = new Set(eventIds.filter((eventId) => this.recent.hasId(eventId)))
+    for (const expression of idExpressions(eventIds)) {
+      for (const [eventId] of this.sql.matchIds.all(expression) as Array<[string]>) known.add(eventId)
+    }
+    return known
   }
 
   begin(): void {
@@ -120,7 +124,7 @@ export class SqliteLog {
     const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
     const expressions = this.expressions(query, false)
     if (expressions !== undefined) {
-      const few = Math.min(limit, fewCandidates)
+      const few = Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep)
       const step = this.matchUp(query, expressions, older, few)
       const isFruitful = step.found.length * 4 >= few
       if (isFruitful || step.position === older.upTo) return step
@@ -234,7 +238,7 @@ const prepare = (database: Database, prefix: string) => {
     rollback: database.prepare(sql.rollback),
     state: raw(sql.state),
     insertEvent: database.prepare(sql.insertEvent),
-    findEventId: raw(sql.findEventId),
+    matchIds: raw(sql.matchIds),
     insertWords: database.prepare(sql.insertWords),
     setIndexed: database.prepare(sql.setIndexed),
     matchUp: raw(sql.matchUp),

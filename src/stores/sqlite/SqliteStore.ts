@@ -94,7 +94,13 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
 export const layer = (options: SqliteOptions): Layer.Layer<EventStore, EventStoreError> =>
   Layer.effect(EventStore, make(options))
 
-/** The one writer: takes what waits, commits it, answers, for ever. Between two groups other work gets its turn. */
+/** Calls that come one by one are committed at once; after so many of them other work gets its turn. */
+const callsBetweenYields = 8
+
+/**
+ * The one writer: takes what waits, commits it, answers, for ever. Where calls come together it lets the event loop turn
+ * before it takes them, so that all are there.
+ */
 const writeGroups = (
   queue: CommitQueue<PreparedRequest, ReadonlyArray<AppendResult>>,
   log: SqliteLog,
@@ -103,11 +109,12 @@ const writeGroups = (
   now: () => number
 ): Effect.Effect<never> =>
   Effect.gen(function* () {
-    while (true) {
+    for (let alone = 0; ;) {
       yield* queue.nonEmpty
-      yield* Effect.yieldNow
+      if (alone % callsBetweenYields === 0) yield* Effect.yieldNow
       const group = queue.take(groupWeight)
       if (group.length === 0) continue
+      alone = group.length === 1 ? alone + 1 : 0
       const prepared = group.map(({ request }) => request)
       const answerAll = (verdict: Effect.Effect<never, EventStoreErrorReason>) => {
         for (const { answer } of group) answer(verdict)

@@ -29,7 +29,7 @@ export const toReason = (error: unknown, operation: string): EventStoreErrorReas
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
     return new CorruptLog({ sequenceNumber: 0, problem: `the database file is damaged (${code})` })
   }
-  return new StoreUnavailable({ code, operation })
+  return new StoreUnavailable({ code, operation, retryable: /^SQLITE_(IOERR|NOMEM|PROTOCOL|INTERRUPT)/.test(code) })
 }
 
 const codeOf = (error: unknown): string | undefined => {

@@ -75,9 +75,9 @@ const apply = (log: SqliteLog, prepared: PreparedRequest, occurredAt: number): V
     admit(
       {
         head: log.recent.head,
-        hasId: (eventId) => log.has(eventId),
         lastMatch: (query, span) => log.lastMatch(query, span),
-        collect: (query, span) => log.collect(query, span)
+        collect: (query, span) => log.collect(query, span),
+        knownIds: (eventIds) => log.knownIds(eventIds)
       },
       prepared.request
     ),

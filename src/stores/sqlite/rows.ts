@@ -1,5 +1,6 @@
 /** Events to rows and back. A row that cannot be read is `CorruptLog`, naming its number (L2). */
 import type { EventRecord, JsonValue } from "../Event.ts"
+import { freezeJson } from "../internal/freezeJson.ts"
 import { CorruptLog } from "../EventStoreError.ts"
 import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
 import type { StoredRecord } from "../internal/reading.ts"
@@ -70,15 +71,8 @@ export const corrupt = (sequenceNumber: number, problem: string): never => {
 
 const parse = (text: string, sequenceNumber: number, column: string): JsonValue => {
   try {
-    return freeze(JSON.parse(text) as JsonValue)
+    return freezeJson(JSON.parse(text) as JsonValue)
   } catch {
     return corrupt(sequenceNumber, `its ${column} is not JSON`)
   }
-}
-
-const freeze = (value: JsonValue): JsonValue => {
-  if (value === null || typeof value !== "object") return value
-  if (Array.isArray(value)) for (const element of value) freeze(element)
-  else for (const key of Object.keys(value)) freeze((value as Readonly<Record<string, JsonValue>>)[key]!)
-  return Object.freeze(value)
 }

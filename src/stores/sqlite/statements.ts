@@ -4,7 +4,7 @@
  *
  * - `<prefix>_events`: the log, one row an event. Triggers refuse UPDATE and DELETE, and an INSERT that is not the next
  *   number (which also closes the back door of INSERT OR REPLACE).
- * - `<prefix>_index`: a full-text index (FTS5, without content) whose words are hashes of types, tags and payload scalars;
+ * - `<prefix>_index`: a full-text index (FTS5, without content) whose words are hashes of ids, types, tags and payload scalars;
  *   a row's id is the event's number. FTS5 writes sorted runs and merges them, so indexing costs the same in a log of any
  *   size.
  * - `<prefix>_log`: one row: the format, the log's identity, and how far the index reaches.
@@ -42,7 +42,7 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
       name: `${prefix}_events`,
       sql: `CREATE TABLE ${events} (
   sequence_number INTEGER PRIMARY KEY,
-  event_id TEXT NOT NULL UNIQUE,
+  event_id TEXT NOT NULL,
   event_type TEXT NOT NULL,
   schema_version INTEGER NOT NULL,
   payload TEXT NOT NULL,
@@ -61,9 +61,8 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
     refuse(
       "in_order",
       `INSERT ON ${events}
-WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM ${events})
-  OR EXISTS (SELECT 1 FROM ${events} WHERE event_id = NEW.event_id)`,
-      "the log is append-only: an event takes the next number and a new id"
+WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM ${events})`,
+      "the log is append-only: an event takes the next number"
     )
   ]
 }
@@ -102,7 +101,10 @@ FROM ${log} LEFT JOIN ${events} AS e ON e.sequence_number = (SELECT max(sequence
     formatOf: `SELECT format FROM ${log}`,
     createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
     insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    findEventId: `SELECT sequence_number FROM ${events} WHERE event_id = ?`,
+    matchIds: `
+SELECT e.event_id
+FROM ${index} AS i JOIN ${events} AS e ON e.sequence_number = i.rowid
+WHERE ${index} MATCH ?`,
     insertWords: `INSERT INTO ${index} (rowid, words) VALUES (?, ?)`,
     setIndexed: `UPDATE ${log} SET indexed_through = ?, has_partly_indexed = ?`,
     matchUp: matching("ASC"),

@@ -2,7 +2,7 @@
 import type { EventRecord } from "../Event.ts"
 import type { NormalisedFilter } from "../internal/normaliseQuery.ts"
 import type { Term } from "../internal/terms.ts"
-import { collectScalarTerms, collectTerms, tagTerm, typeTerm } from "../internal/terms.ts"
+import { collectScalarTerms, collectTerms, idTerm, tagTerm, typeTerm } from "../internal/terms.ts"
 
 /** Payload scalars that are indexed per event. An event with more of them is a candidate for every payload predicate. */
 export const mostScalars = 128
@@ -11,7 +11,7 @@ export const mostScalars = 128
 const mostTermsInConjunction = 4
 
 /** The alternatives of one expression; a filter with more of them is asked for in several. */
-const mostAlternatives = 128
+const mostAlternatives = 256
 
 /** The word that marks an event whose scalars are not all indexed. Other words have seven characters. */
 const partlyIndexed = "partly"
@@ -44,6 +44,13 @@ export const expressionsOf = (
   if (options.withTypes && types !== undefined && types.length <= mostAlternatives) required.push(any(types))
   return alternatives === undefined ? [required.join(" AND ")] : chunked(alternatives, required)
 }
+
+/** Expressions that together find every event with one of the ids. */
+export const idExpressions = (eventIds: ReadonlyArray<string>): ReadonlyArray<string> =>
+  chunked(
+    eventIds.map((eventId) => toWord(idTerm(eventId))),
+    []
+  )
 
 const payloadAlternatives = (
   { payloadPredicates }: NormalisedFilter,

@@ -1,0 +1,41 @@
+/** Consecutive records, as a run of the log holds them. */
+import type { EventRecord } from "../Event.ts"
+
+/** Places are counted from 0. */
+export interface RecordList {
+  readonly length: number
+  readonly at: (place: number) => EventRecord
+  /** The last number of the committed batch that the record belongs to. */
+  readonly batchEnd: (place: number) => number
+  readonly push: (record: EventRecord, batchEnd: number) => void
+  /** Forgets the records from this place on. */
+  readonly truncate: (length: number) => void
+}
+
+/** Records as they are: for runs that stay short. */
+export class RecordArray implements RecordList {
+  private readonly records: Array<EventRecord> = []
+  private readonly batchEnds: Array<number> = []
+
+  get length(): number {
+    return this.records.length
+  }
+
+  at(place: number): EventRecord {
+    return this.records[place]!
+  }
+
+  batchEnd(place: number): number {
+    return this.batchEnds[place]!
+  }
+
+  push(record: EventRecord, batchEnd: number): void {
+    this.records.push(record)
+    this.batchEnds.push(batchEnd)
+  }
+
+  truncate(length: number): void {
+    this.records.length = length
+    this.batchEnds.length = length
+  }
+}
