@@ -122,14 +122,11 @@ const conditionalAppends = ({ freshOrder, store }: Filled) => {
   return (worker: number) =>
     Effect.suspend(() => {
       const order = freshOrder()
-      return store.appendIf([orderEvent(order, order)], contextOf(order), null, { headSequenceNumber: heads[worker] })
-    }).pipe(
-      Effect.tap(({ lastSequenceNumber }) =>
-        Effect.sync(() => {
-          heads[worker] = lastSequenceNumber
-        })
-      )
-    )
+      const options = { headSequenceNumber: heads[worker] }
+      return Effect.map(store.appendIf([orderEvent(order, order)], contextOf(order), null, options), (committed) => {
+        heads[worker] = committed.lastSequenceNumber
+      })
+    })
 }
 
 const reads = ({ orders, store }: Filled) => {

@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Decider from "../decider/Decider.ts"
@@ -144,7 +145,7 @@ export const make = (
         const { context, query, stream, view } = yield* contextOf(decider, command, target)
         const metadata = yield* CommandMetadata
         const mostAttempts = yield* count(options.attempts ?? 10, "options.attempts", 1)
-        const deadline = now() + Duration.toMillis(options.deadline ?? Duration.seconds(30))
+        const deadline = now() + (yield* millis(options.deadline ?? Duration.seconds(30), "options.deadline"))
         return yield* Effect.callback<Outcome<any, any>, any>((resume) => {
           const lane = laneOf(context, query)
           if (lane.length >= waitingPerContext) {
@@ -227,6 +228,13 @@ const contextOf = (
   if (Result.isSuccess(context)) return Effect.succeed(context.success)
   return context.failure instanceof EventStoreError ? Effect.fail(context.failure) : Effect.die(context.failure)
 }
+
+const millis = (duration: Duration.Input, path: string): Effect.Effect<number, EventStoreError> =>
+  Option.match(Duration.fromInput(duration), {
+    onSome: (valid) => Effect.succeed(Duration.toMillis(valid)),
+    onNone: () =>
+      Effect.fail(fromReason(new InvalidInput({ path, problem: 'expected a duration such as "5 seconds"' })))
+  })
 
 const count = (value: number, path: string, least: number): Effect.Effect<number, EventStoreError> =>
   Number.isSafeInteger(value) && value >= least

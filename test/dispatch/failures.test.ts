@@ -40,6 +40,18 @@ describe("a command of a round", () => {
     })
   )
 
+  itEffect("that is refused costs a crowded lane a few more appends, not one for every command", () =>
+    Effect.gen(function* () {
+      const dispatcher = yield* watchedDispatcher({}, { maxPayloadBytes: 200 })
+      const fine = Array.from({ length: 150 }, () => Effect.asVoid(good(dispatcher)))
+      const bad = Effect.asVoid(dispatcher.dispatch(takeNote, { account: "a", text: "x".repeat(200) }))
+      const exits = yield* Effect.forEach([...fine, bad, ...fine], Effect.exit, { concurrency: "unbounded" })
+      expect(exits.filter(Exit.isSuccess)).toHaveLength(300)
+      expect(exits.findIndex(Exit.isFailure)).toBe(150)
+      expect(dispatcher.watched.appends.length).toBeLessThan(30)
+    })
+  )
+
   itEffect("fails alone when an event holds what no store takes", () =>
     Effect.gen(function* () {
       const dispatcher = yield* watchedDispatcher()

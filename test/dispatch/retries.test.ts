@@ -89,6 +89,8 @@ describe("a command whose context keeps changing", () => {
     Effect.gen(function* () {
       const { dispatch } = yield* watchedDispatcher()
       expect(yield* dispatch(deposit, command, { deadline: 0 })).toMatchObject({ _tag: "Accepted", attempts: 1 })
+      const nonsense = yield* Effect.flip(dispatch(deposit, command, { deadline: "nonsense" as never }))
+      expect(nonsense).toMatchObject({ reason: { _tag: "InvalidInput", path: "options.deadline" } })
     })
   )
 

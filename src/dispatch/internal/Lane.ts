@@ -45,7 +45,7 @@ export class Lane {
   private fold: ContextFold | undefined
   /** Conflicts since the last success: drives the back-off. */
   private conflicts = 0
-  /** 1 while commands are tried one by one, because a round of several failed for what one of them brought. */
+  /** Halved while a round fails for what one of its commands brought, until that one is alone; doubled when one succeeds. */
   private roundSize = largestRound
 
   constructor(environment: LaneEnvironment, context: string, query: EventQuery.EventQuery) {
@@ -204,7 +204,7 @@ export class Lane {
     }
     const last = results[results.length - 1]
     this.keep(last === undefined ? fold : fold.with(committed, last.lastSequenceNumber, version))
-    if (this.waiting.size === 0) this.roundSize = largestRound
+    this.roundSize = Math.min(this.roundSize * 2, largestRound)
   }
 
   private recover(commands: ReadonlyArray<Command>, error: EventStoreError): Effect.Effect<void> {
@@ -214,7 +214,7 @@ export class Lane {
     this.environment.cache.delete(this.context)
     const isOnesFault = reason._tag === "InvalidInput" || reason._tag === "LimitExceeded"
     if (isOnesFault && commands.length > 1) {
-      this.roundSize = 1
+      this.roundSize = commands.length >> 1
       for (const command of commands) command.attempts = Math.max(0, command.attempts - 1)
       return Effect.void
     }

@@ -78,6 +78,7 @@ export const prepareSchema = (database: Database.Database, prefix: string, logId
     const found = wanted.map(({ name }) => find.get(name) as string | undefined)
     if (found.every((sql) => sql === undefined)) {
       for (const { sql } of wanted) database.exec(sql)
+      database.exec(statements(prefix).mergeEarly)
       database.prepare(statements(prefix).createLog).run(format, logId)
       return
     }

@@ -6,7 +6,7 @@
 import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { CommitUnknown } from "../EventStoreError.ts"
+import { CommitUnknown, StoreBusy } from "../EventStoreError.ts"
 import { admit, record } from "../internal/appending.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import { attempt, Locked } from "./driverErrors.ts"
@@ -107,7 +107,7 @@ const afterFailure = (
   const verdicts: Array<Verdict> = []
   for (const prepared of group) {
     const alone = commitGroup(log, [prepared], occurredAt)
-    verdicts.push(alone instanceof Locked ? Result.fail(failure) : alone[0]!)
+    verdicts.push(alone instanceof Locked ? Result.fail(new StoreBusy({ waitedMs: 0 })) : alone[0]!)
   }
   return verdicts
 }

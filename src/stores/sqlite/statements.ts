@@ -100,6 +100,8 @@ SELECT e.sequence_number, e.batch_end, indexed_through, has_partly_indexed
 FROM ${log} LEFT JOIN ${events} AS e ON e.sequence_number = (SELECT max(sequence_number) FROM ${events})`,
     formatOf: `SELECT format FROM ${log}`,
     createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
+    /** Few runs to look into, at the price of merging them more often: a context read looks into every run. */
+    mergeEarly: `INSERT INTO ${index} (${index}, rank) VALUES ('automerge', 2)`,
     insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     matchIds: `
 SELECT e.event_id
