@@ -49,14 +49,5 @@ export const compare = <E1, E2>(
     return { ours: median(oursSamples), raw: median(rawSamples) }
   })
 
-/** The median of samples, after one to warm up. */
-export const medianOf = <E>(rate: Effect.Effect<number, E>): Effect.Effect<number, E> =>
-  Effect.gen(function* () {
-    yield* rate
-    const taken: Array<number> = []
-    for (let sample = 0; sample < samples; sample++) taken.push(yield* rate)
-    return median(taken)
-  })
-
 const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!

@@ -12,6 +12,9 @@ export interface RawSqlite {
   readonly fill: (events: ReadonlyArray<NewEvent>) => void
 }
 
+/** `:memory:`: beside the memory store. */
+export const inMemory = ":memory:"
+
 /** Opens two tables in one file: one without an index to insert into, one with an index to read from. */
 export const openRawSqlite = (file: string) =>
   Effect.acquireRelease(

@@ -8,10 +8,10 @@ export interface Row {
   /** Events in the log when the measurement began. */
   readonly logSize: number
   readonly ratePerSecond: number
-  /** The raw driver in the same run; `null` where there is no driver. */
-  readonly rawPerSecond: number | null
+  /** The raw driver in the same run and mode. */
+  readonly rawPerSecond: number
   /** `ratePerSecond` to `rawPerSecond`. */
-  readonly ratio: number | null
+  readonly ratio: number
 }
 
 /** Takes the rows as they come. */
@@ -22,12 +22,12 @@ export interface Report {
 }
 
 /** Makes a row, with figures rounded. */
-export const toRow = (fields: Omit<Row, "name" | "rawPerSecond" | "ratio">, rawPerSecond: number | null): Row => ({
+export const toRow = (fields: Omit<Row, "name" | "rawPerSecond" | "ratio">, rawPerSecond: number): Row => ({
   name: `${fields.store} ${fields.work} c=${fields.concurrency} log=${fields.logSize}`,
   ...fields,
   ratePerSecond: Math.round(fields.ratePerSecond),
-  rawPerSecond: rawPerSecond === null ? null : Math.round(rawPerSecond),
-  ratio: rawPerSecond === null ? null : Math.round((fields.ratePerSecond / rawPerSecond) * 100) / 100
+  rawPerSecond: Math.round(rawPerSecond),
+  ratio: Math.round((fields.ratePerSecond / rawPerSecond) * 100) / 100
 })
 
 export const jsonReport: Report = {
@@ -56,5 +56,4 @@ export const tableReport = (): Report => {
 
 const pad = (text: string, width: number): string => text.padStart(width)
 
-const format = (value: string | number | null): string =>
-  value === null ? "-" : typeof value === "number" ? value.toLocaleString("en-US") : value
+const format = (value: string | number): string => (typeof value === "number" ? value.toLocaleString("en-US") : value)

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- stores`: append, checked appendIf and context reads, at growing logs, each beside the raw driver in the
- * same run. Both sides write the same JSON of the same events with the same durability.
+ * same run and mode: the same JSON of the same events with the same durability, a database in memory beside the memory store.
  */
 import type { EventStore, EventStoreError } from "evolvent"
 import { MemoryStore } from "evolvent"
@@ -10,8 +10,9 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Operation } from "./measure.ts"
-import { compare, medianOf, rateOf } from "./measure.ts"
-import { openRawSqlite } from "./rawSqlite.ts"
+import { compare, rateOf } from "./measure.ts"
+import type { RawSqlite } from "./rawSqlite.ts"
+import { inMemory, openRawSqlite } from "./rawSqlite.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
 import { contextOf, eventsPerOrder, orderEvent } from "./workload.ts"
@@ -31,12 +32,7 @@ const benchMemory = (report: Report) =>
       report.progress(`memory: filling a log of ${logSize}`)
       const store = yield* MemoryStore.make()
       const log = yield* filled(store, logSize)
-      const measure = (work: string, concurrency: number, operation: Operation<EventStoreError.EventStoreError>) =>
-        Effect.map(medianOf(rateOf(concurrency, operation)), (ratePerSecond) =>
-          report.row(toRow({ store: "memory", work, concurrency, logSize, ratePerSecond }, null))
-        )
-      yield* measure(readWork, 1, reads(log))
-      for (const { concurrency, operation, work } of writes(log)) yield* measure(work, concurrency, operation)
+      yield* measureAll(report, "memory", log, logSize, yield* openRawSqlite(inMemory))
     }
   }).pipe(Effect.scoped)
 
@@ -49,33 +45,39 @@ const benchSqlite = (report: Report) =>
       yield* Effect.scoped(Effect.flatMap(SqliteStore.make({ file }), (store) => filled(store, logSize)))
       // Opened anew, so that what is read comes from the database and not from what this process has just written.
       const store = yield* SqliteStore.make({ file })
-      const raw = yield* openRawSqlite(join(folder, "raw.db"))
-      for (let first = 0; first < logSize; first += 1_000) raw.fill(chunk(first, logSize))
-      const log = makeLog(store, logSize)
-      const measure = (
-        work: string,
-        concurrency: number,
-        operation: Operation<EventStoreError.EventStoreError>,
-        rawWork: () => void
-      ) =>
-        Effect.map(
-          compare(
-            rateOf(concurrency, operation),
-            rateOf(1, () => Effect.sync(rawWork))
-          ),
-          (rates) =>
-            report.row(toRow({ store: "sqlite", work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
-        )
-      let read = 0
-      yield* measure(readWork, 1, reads(log), () => raw.readOrder(`order-${scattered(read++, log.orders)}`))
-      let inserted = 0
-      for (const { concurrency, operation, work } of writes(log)) {
-        yield* measure(work, concurrency, operation, () => raw.insert(orderEvent(inserted, inserted++)))
-      }
+      yield* measureAll(
+        report,
+        "sqlite",
+        makeLog(store, logSize),
+        logSize,
+        yield* openRawSqlite(join(folder, "raw.db"))
+      )
     }
   }).pipe(Effect.scoped)
 
-const readWork = "read context of 10"
+const measureAll = (report: Report, name: string, log: Filled, logSize: number, raw: RawSqlite) =>
+  Effect.gen(function* () {
+    for (let first = 0; first < logSize; first += 1_000) raw.fill(chunk(first, logSize))
+    const measure = (
+      work: string,
+      concurrency: number,
+      operation: Operation<EventStoreError.EventStoreError>,
+      rawWork: () => void
+    ) =>
+      Effect.map(
+        compare(
+          rateOf(concurrency, operation),
+          rateOf(1, () => Effect.sync(rawWork))
+        ),
+        (rates) => report.row(toRow({ store: name, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
+      )
+    let read = 0
+    yield* measure("read context of 10", 1, reads(log), () => raw.readOrder(`order-${scattered(read++, log.orders)}`))
+    let inserted = 0
+    for (const { concurrency, operation, work } of writes(log)) {
+      yield* measure(work, concurrency, operation, () => raw.insert(orderEvent(inserted, inserted++)))
+    }
+  })
 
 /** A store with its log, and the numbers of orders in it. */
 interface Filled {

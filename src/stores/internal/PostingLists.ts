@@ -13,7 +13,7 @@ const countOf = 2
 const free = 0
 
 export class PostingLists {
-  /** A power of two of places, at most half of them taken. */
+  /** A power of two of places, at most three quarters of them taken. */
   private table = new Int32Array(1_024 * placeSize)
   private taken = 0
   /** Entries: a number, and the entry before it in the same list or -1. */
@@ -94,7 +94,7 @@ export class PostingLists {
   private claim(term: Term): number {
     const place = this.find(term)
     if (this.table[place] === term) return place
-    if (this.taken * 2 * placeSize >= this.table.length) {
+    if (this.taken * placeSize * 4 >= this.table.length * 3) {
       this.growTable()
       return this.claim(term)
     }
@@ -106,7 +106,7 @@ export class PostingLists {
 
   private growTable(): void {
     const { table } = this
-    this.table = new Int32Array(table.length * 2)
+    this.table = new Int32Array(table.length * 4)
     for (let from = 0; from < table.length; from += placeSize) {
       if (table[from] === free) continue
       const place = this.find(table[from]!)

@@ -93,21 +93,32 @@ const normaliseFilter = (filter: unknown, trail: Trail, budget: TermBudget): Nor
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) return refuse(trail, "expected a filter")
   refuseUnknownKeys(filter, filterKeys, trail)
   const { eventTypes, payloadPredicates, tags } = filter as Record<string, unknown>
-  const terms = <A>(key: string, value: unknown, check: (terms: ReadonlyArray<unknown>, at: Trail) => A) =>
-    value === undefined
-      ? undefined
-      : within(trail, key, (at) => {
-          if (!Array.isArray(value)) return refuse(at, "expected an array")
-          spend(budget, at, value)
-          return check(value, at)
-        })
   const normalised: NormalisedFilter = {
-    eventTypes: terms("eventTypes", eventTypes, normaliseTypes),
-    payloadPredicates: terms("payloadPredicates", payloadPredicates, normalisePredicates),
-    tags: terms("tags", tags, (names, at) => normaliseTags(names, at, Limits.maxQueryTerms)) ?? []
+    eventTypes: normaliseTerms(eventTypes, trail, "eventTypes", budget, normaliseTypes),
+    payloadPredicates: normaliseTerms(payloadPredicates, trail, "payloadPredicates", budget, normalisePredicates),
+    tags: normaliseTerms(tags, trail, "tags", budget, normaliseQueryTags) ?? []
   }
   return normalised.eventTypes?.size === 0 || normalised.payloadPredicates?.length === 0 ? undefined : normalised
 }
+
+const normaliseTerms = <A>(
+  terms: unknown,
+  trail: Trail,
+  key: string,
+  budget: TermBudget,
+  normalise: (terms: ReadonlyArray<unknown>, trail: Trail) => A
+): A | undefined => {
+  if (terms === undefined) return undefined
+  trail.enter(key)
+  if (!Array.isArray(terms)) return refuse(trail, "expected an array")
+  spend(budget, trail, terms)
+  const normalised = normalise(terms, trail)
+  trail.leave()
+  return normalised
+}
+
+const normaliseQueryTags = (tags: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<string> =>
+  normaliseTags(tags, trail, Limits.maxQueryTerms)
 
 const normaliseTypes = (types: ReadonlyArray<unknown>, trail: Trail): ReadonlySet<string> => {
   const names = new Set<string>()
