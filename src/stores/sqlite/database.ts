@@ -17,9 +17,6 @@ const blockingWait = 2
 /** How much of the file is read through a memory map rather than copied into the page cache: 1 GiB. */
 const mappedBytes = 1_073_741_824
 
-/** Pages of 4 KiB in the write-ahead log before it is written back: 16 MiB. */
-const pagesPerCheckpoint = 4_096
-
 /** Opens the file and sets up the connection. Throws what the driver throws, `InvalidInput` or `SchemaMismatch`. */
 export const openDatabase = (settings: SqliteSettings): Database.Database => {
   createFile(settings.file)
@@ -28,7 +25,6 @@ export const openDatabase = (settings: SqliteSettings): Database.Database => {
     checkLibrary(database)
     database.pragma(`cache_size = -${settings.cacheKibibytes}`)
     database.pragma(`mmap_size = ${mappedBytes}`)
-    database.pragma(`wal_autocheckpoint = ${pagesPerCheckpoint}`)
     setPragma(database, "journal_mode", "WAL", "wal")
     setPragma(database, "synchronous", settings.synchronous, settings.synchronous === "FULL" ? 2 : 1)
     setPragma(database, "trusted_schema", "OFF", 0)
