@@ -123,7 +123,10 @@ export class Lane {
     })
   }
 
-  /** Appends what was decided, and answers: once begun, this is not given up. Where the store can, it has a decision revised under its lock rather than refuse it. */
+  /**
+   * Appends what was decided, and answers: once begun, this is not given up. Where the store can, it has a decision revised
+   * under its lock rather than refuse it.
+   */
   private commit(
     commands: ReadonlyArray<Command>,
     fold: ContextFold,
