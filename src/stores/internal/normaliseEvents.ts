@@ -168,6 +168,7 @@ export const findRepeatedId = (
   batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>,
   pathOf: EventPath
 ): InvalidInput | undefined => {
+  if (givenIds(batches).length < 2) return undefined
   const seen = new Set<string>()
   return findGivenId(batches, pathOf, (eventId) => seen.size === seen.add(eventId).size)
 }
