@@ -46,7 +46,8 @@ export const commitGroup = (
 ): Locked | ReadonlyArray<Verdict> => {
   const begun = attempt("begin a transaction", () => log.begin())
   if (Result.isFailure(begun)) {
-    return begun.failure instanceof Locked ? begun.failure : group.map(() => Result.fail(begun.failure as never))
+    const { failure } = begun
+    return failure instanceof Locked ? failure : group.map(() => Result.fail(failure))
   }
   let head = log.recent.head
   const written = attempt("append", () => {
