@@ -84,9 +84,9 @@ export const isWellFormedText = (text: string): boolean => text.isWellFormed() &
 /** Bytes of the string as UTF-8. */
 export const utf8Length = (text: string): number => Buffer.byteLength(text)
 
-/** Sets an own property whatever its name: `__proto__` must not reach the prototype. */
+/** Sets an own property whatever its name: what `Object.prototype` has must neither be reached nor be in the way. */
 export const setOwn = <A>(target: Record<string, A>, key: string, value: A): void => {
-  if (key === "__proto__") {
+  if (key in Object.prototype) {
     Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
   } else {
     target[key] = value
@@ -97,16 +97,22 @@ interface Copying {
   readonly trail: Trail
   readonly maxBytes: number
   readonly start: number
-  readonly ancestors: Array<object>
   /** Bounds of the JSON text's size in bytes. The lower one also bounds the work done on shared references. */
   least: number
   most: number
 }
 
+/** An object that is being copied, and the one that it was found in. */
+interface Level {
+  readonly value: object
+  readonly outer: Level | undefined
+  readonly depth: number
+}
+
 /** Checks and copies a payload or a payload predicate. Throws a reason. */
 export const copyJson = (value: unknown, trail: Trail, maxBytes: number): JsonValue => {
-  const copying: Copying = { trail, maxBytes, start: trail.depth, ancestors: [], least: 0, most: 0 }
-  const copy = copyValue(value, copying)
+  const copying: Copying = { trail, maxBytes, start: trail.depth, least: 0, most: 0 }
+  const copy = copyValue(value, copying, undefined)
   if (copying.most > maxBytes) limit(trail, "bytes of JSON", maxBytes, Buffer.byteLength(JSON.stringify(copy)))
   return copy
 }
@@ -117,7 +123,7 @@ const grow = (copying: Copying, least: number, most: number): void => {
   if (copying.least > copying.maxBytes) limit(copying.trail, "bytes of JSON", copying.maxBytes, copying.least)
 }
 
-const copyValue = (value: unknown, copying: Copying): JsonValue => {
+const copyValue = (value: unknown, copying: Copying, outer: Level | undefined): JsonValue => {
   switch (typeof value) {
     case "string":
       return copyText(value, copying)
@@ -133,7 +139,7 @@ const copyValue = (value: unknown, copying: Copying): JsonValue => {
         grow(copying, 4, 4)
         return null
       }
-      return copyObject(value, copying)
+      return copyObject(value, copying, outer)
     default:
       return refuse(copying.trail, `expected a JSON value, found ${typeof value}`)
   }
@@ -145,20 +151,20 @@ const copyText = (text: string, copying: Copying): string => {
   return text
 }
 
-const copyObject = (value: object, copying: Copying): JsonValue => {
-  if (copying.ancestors.includes(value)) refuse(copying.trail, "expected a tree, found a cycle")
-  copying.ancestors.push(value)
-  if (copying.ancestors.length > Limits.maxDepth) {
+const copyObject = (value: object, copying: Copying, outer: Level | undefined): JsonValue => {
+  for (let level = outer; level !== undefined; level = level.outer) {
+    if (level.value === value) refuse(copying.trail, "expected a tree, found a cycle")
+  }
+  const level: Level = { value, outer, depth: outer === undefined ? 1 : outer.depth + 1 }
+  if (level.depth > Limits.maxDepth) {
     copying.trail.backTo(copying.start)
-    limit(copying.trail, "levels of nesting", Limits.maxDepth, copying.ancestors.length)
+    limit(copying.trail, "levels of nesting", Limits.maxDepth, level.depth)
   }
   grow(copying, 2, 2)
-  const copy = Array.isArray(value) ? copyArray(value, copying) : copyProperties(value, copying)
-  copying.ancestors.pop()
-  return Object.freeze(copy)
+  return Array.isArray(value) ? copyArray(value, copying, level) : copyProperties(value, copying, level)
 }
 
-const copyArray = (value: ReadonlyArray<unknown>, copying: Copying): Array<JsonValue> => {
+const copyArray = (value: ReadonlyArray<unknown>, copying: Copying, level: Level): JsonValue => {
   if (!Array.isArray(Object.getPrototypeOf(value))) refuse(copying.trail, "expected a plain array")
   const length = value.length
   if (length > copying.maxBytes) limit(copying.trail, "bytes of JSON", copying.maxBytes, length)
@@ -166,31 +172,34 @@ const copyArray = (value: ReadonlyArray<unknown>, copying: Copying): Array<JsonV
   for (let index = 0; index < length; index++) {
     copying.trail.enter(index)
     grow(copying, 0, 1)
-    copy[index] = copyValue(value[index], copying)
+    copy[index] = copyValue(value[index], copying, level)
     copying.trail.leave()
   }
-  return copy
+  return Object.freeze(copy)
 }
 
-/** The spread reads every property once; what it gave is checked, and nested values are replaced by their copies. */
-const copyProperties = (value: object, copying: Copying): Record<string, JsonValue> => {
+const { hasOwnProperty } = Object.prototype
+
+/**
+ * The spread reads every property once; what it gave is checked and copied. The copy starts from an empty object because V8
+ * freezes such an object in a step, but makes a new shape for every frozen result of a spread.
+ */
+const copyProperties = (value: object, copying: Copying, level: Level): JsonValue => {
   if (!isPlainObject(value)) refuse(copying.trail, "expected a plain object, found an instance of a class")
-  const copy: Record<string, unknown> = { ...value }
-  if (Object.getOwnPropertySymbols(copy).length > 0) refuse(copying.trail, "symbols cannot be keys")
-  for (const key of Object.keys(copy)) {
-    const member = copy[key]
-    if (member === undefined) {
-      delete copy[key]
-      continue
-    }
+  const read: Record<string, unknown> = { ...value }
+  if (Object.getOwnPropertySymbols(read).length > 0) refuse(copying.trail, "symbols cannot be keys")
+  const copy: Record<string, JsonValue> = {}
+  for (const key in read) {
+    if (!hasOwnProperty.call(read, key)) continue
+    const member = read[key]
+    if (member === undefined) continue
     copying.trail.enter(key)
     grow(copying, 1, 2)
     copyText(key, copying)
-    const checked = copyValue(member, copying)
-    if (!Object.is(checked, member)) setOwn<unknown>(copy, key, checked)
+    setOwn(copy, key, copyValue(member, copying, level))
     copying.trail.leave()
   }
-  return copy as Record<string, JsonValue>
+  return Object.freeze(copy)
 }
 
 /** Whether the object's prototype is `null` or `Object.prototype`, of this realm or another. */
