@@ -5,6 +5,7 @@ import { it } from "vitest"
 import { normaliseEvents } from "../../src/stores/internal/normaliseEvents.ts"
 
 const withProperty = (key: string, descriptor: PropertyDescriptor, check: () => void): void => {
+  // oxlint-disable-next-line no-extend-native -- what the tests are about; undone below
   Object.defineProperty(Object.prototype, key, { ...descriptor, configurable: true })
   try {
     check()

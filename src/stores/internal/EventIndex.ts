@@ -127,7 +127,7 @@ export class EventIndex {
       best = cheaper(best, this.byPayload(filter.payloadPredicates))
     }
     if (filter.eventTypes !== undefined && best?.size !== 0) {
-      best = cheaper(best, this.all([...filter.eventTypes].map(typeTerm)))
+      best = cheaper(best, this.all(filter.eventTypes.map(typeTerm)))
     }
     return best
   }

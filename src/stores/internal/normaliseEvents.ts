@@ -68,12 +68,12 @@ const normaliseEvent = (event: unknown, trail: Trail, rules: EventRules): Normal
   refuseUnknownKeys(event, eventKeys, trail)
   const { eventType, payload, tags, eventId, schemaVersion, metadata } = event as Record<string, unknown>
   return {
-    eventId: eventId === undefined ? makeEventId(rules.millis) : checkEventId(eventId, trail),
+    eventId: eventId === undefined ? makeEventId(rules.millis) : within(trail, "eventId", eventId, checkEventId),
     eventType: normaliseName(eventType, trail, "eventType"),
-    schemaVersion: schemaVersion === undefined ? 1 : checkVersion(schemaVersion, trail),
+    schemaVersion: schemaVersion === undefined ? 1 : within(trail, "schemaVersion", schemaVersion, checkVersion),
     payload: normalisePayload(payload, trail, rules.maxPayloadBytes),
-    tags: tags === undefined ? none : within(trail, "tags", (at) => normaliseTags(tags, at, Limits.maxTags)),
-    metadata: metadata === undefined ? noMetadata : within(trail, "metadata", (at) => normaliseMetadata(metadata, at)),
+    tags: tags === undefined ? none : within(trail, "tags", tags, normaliseTags),
+    metadata: metadata === undefined ? noMetadata : within(trail, "metadata", metadata, normaliseMetadata),
     idGiven: eventId !== undefined
   }
 }
@@ -87,8 +87,8 @@ const normalisePayload = (payload: unknown, trail: Trail, maxBytes: number): Jso
 
 /** A typo such as `tag` or `payloadPredicate` would change the meaning silently, so unknown keys are refused. */
 export const refuseUnknownKeys = (value: object, known: ReadonlySet<string>, trail: Trail): void => {
-  for (const key of Object.keys(value)) {
-    if (known.has(key)) continue
+  for (const key in value) {
+    if (known.has(key) || !Object.hasOwn(value, key)) continue
     trail.enter(key)
     refuse(trail, `unknown; expected one of ${[...known].join(", ")}`)
   }
@@ -108,14 +108,19 @@ export const normaliseName = (name: unknown, trail: Trail, key: string | number)
   return name
 }
 
-/** At most `most` distinct tags, sorted and frozen. */
-export const normaliseTags = (tags: unknown, trail: Trail, most: number): ReadonlyArray<string> => {
+/** An event's tags: distinct, sorted and frozen. */
+const normaliseTags = (tags: unknown, trail: Trail): ReadonlyArray<string> => {
   if (!Array.isArray(tags)) return refuse(trail, "expected an array of strings")
-  const names = new Array<string>(tags.length)
-  for (let index = 0; index < names.length; index++) names[index] = normaliseName(tags[index], trail, index)
-  const distinct = isStrictlyAscending(names) ? names : [...new Set(names)].sort()
-  limit(trail, "distinct tags", most, distinct.length)
+  const distinct = normaliseNames(tags, trail)
+  limit(trail, "distinct tags", Limits.maxTags, distinct.length)
   return Object.freeze(distinct)
+}
+
+/** Event types or tags, distinct and sorted. */
+export const normaliseNames = (given: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<string> => {
+  const names = new Array<string>(given.length)
+  for (let index = 0; index < names.length; index++) names[index] = normaliseName(given[index], trail, index)
+  return isStrictlyAscending(names) ? names : [...new Set(names)].sort()
 }
 
 const isStrictlyAscending = (names: ReadonlyArray<string>): boolean => {
@@ -123,18 +128,17 @@ const isStrictlyAscending = (names: ReadonlyArray<string>): boolean => {
   return true
 }
 
-const checkEventId = (eventId: unknown, trail: Trail): string =>
-  within(trail, "eventId", (at) => {
-    const lowerCase = typeof eventId === "string" ? eventId.toLowerCase() : ""
-    return isEventId(lowerCase) ? lowerCase : refuse(at, "expected a UUID such as 0192f0c1-2a3b-7c4d-8e5f-60718293a4b5")
-  })
+const checkEventId = (eventId: unknown, trail: Trail): string => {
+  const lowerCase = typeof eventId === "string" ? eventId.toLowerCase() : ""
+  return isEventId(lowerCase)
+    ? lowerCase
+    : refuse(trail, "expected a UUID such as 0192f0c1-2a3b-7c4d-8e5f-60718293a4b5")
+}
 
 const checkVersion = (version: unknown, trail: Trail): number =>
-  within(trail, "schemaVersion", (at) =>
-    Number.isSafeInteger(version) && (version as number) >= 1
-      ? (version as number)
-      : refuse(at, "expected an integer of at least 1")
-  )
+  Number.isSafeInteger(version) && (version as number) >= 1
+    ? (version as number)
+    : refuse(trail, "expected an integer of at least 1")
 
 const normaliseMetadata = (metadata: unknown, trail: Trail): Metadata => {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata) || !isPlainObject(metadata)) {

@@ -71,9 +71,9 @@ export const limit = (trail: Trail, what: string, most: number, actual: number):
 }
 
 /** Runs the check of one property or element. */
-export const within = <A>(trail: Trail, key: string | number, check: (trail: Trail) => A): A => {
+export const within = <A, B>(trail: Trail, key: string | number, value: A, check: (value: A, trail: Trail) => B): B => {
   trail.enter(key)
-  const checked = check(trail)
+  const checked = check(value, trail)
   trail.leave()
   return checked
 }

@@ -2,15 +2,16 @@
 import * as Result from "effect/Result"
 import type { JsonValue } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import { InvalidInput } from "../EventStoreError.ts"
 import * as Limits from "../Limits.ts"
-import { normaliseName, normaliseTags, refuseUnknownKeys } from "./normaliseEvents.ts"
+import { normaliseNames, refuseUnknownKeys } from "./normaliseEvents.ts"
 import type { Trail } from "./normaliseJson.ts"
 import { attempt, copyJson, limit, refuse, within } from "./normaliseJson.ts"
 
 /** A validated filter that can match something. */
 export interface NormalisedFilter {
-  /** Not empty; `undefined` where any type will do. */
-  readonly eventTypes: ReadonlySet<string> | undefined
+  /** Distinct and sorted, not empty; `undefined` where any type will do. */
+  readonly eventTypes: ReadonlyArray<string> | undefined
   /** Distinct and sorted; empty where tags do not constrain. */
   readonly tags: ReadonlyArray<string>
   /** Not empty; `undefined` where any payload will do. */
@@ -28,6 +29,7 @@ export interface NormalisedQuery {
 export const everything: NormalisedQuery = { filters: undefined, minSequenceNumber: 0 }
 
 const queryKeys = new Set(["filters", "minSequenceNumber"])
+const noTags: ReadonlyArray<string> = []
 const filterKeys = new Set(["eventTypes", "payloadPredicates", "tags"])
 
 /** Checks and copies a query; `path` names it in errors. */
@@ -37,11 +39,9 @@ export const normaliseQuery = (query: unknown, path: string): Result.Result<Norm
     refuseUnknownKeys(query, queryKeys, trail)
     const { filters, minSequenceNumber } = query as Record<string, unknown>
     return {
-      filters: filters === undefined ? undefined : within(trail, "filters", (at) => normaliseFilters(filters, at)),
+      filters: filters === undefined ? undefined : within(trail, "filters", filters, normaliseFilters),
       minSequenceNumber:
-        minSequenceNumber === undefined
-          ? 0
-          : within(trail, "minSequenceNumber", (at) => checkPosition(minSequenceNumber, at))
+        minSequenceNumber === undefined ? 0 : within(trail, "minSequenceNumber", minSequenceNumber, checkPosition)
     }
   })
 
@@ -50,15 +50,22 @@ export const normaliseExpected = (
   expected: unknown,
   path: string
 ): Result.Result<number | null, EventStoreErrorReason> =>
-  expected === null ? nothingExpected : attempt(path, (trail) => checkPosition(expected, trail))
+  expected === null
+    ? nothingExpected
+    : isPosition(expected)
+      ? Result.succeed(expected + 0)
+      : Result.fail(new InvalidInput({ path, problem: noPosition }))
 
 const nothingExpected = Result.succeed(null)
 
 /** A sequence number, or 0 for the position before the first. */
-const checkPosition = (position: unknown, trail: Trail): number =>
+const isPosition = (position: unknown): position is number =>
   Number.isSafeInteger(position) && (position as number) >= 0
-    ? (position as number) + 0
-    : refuse(trail, "expected a whole number from 0 to 2^53 - 1")
+
+const noPosition = "expected a whole number from 0 to 2^53 - 1"
+
+const checkPosition = (position: unknown, trail: Trail): number =>
+  isPosition(position) ? position + 0 : refuse(trail, noPosition)
 
 const normaliseFilters = (filters: unknown, trail: Trail): ReadonlyArray<NormalisedFilter> | undefined => {
   if (!Array.isArray(filters)) return refuse(trail, "expected an array of filters")
@@ -68,7 +75,9 @@ const normaliseFilters = (filters: unknown, trail: Trail): ReadonlyArray<Normali
   const normalised: Array<NormalisedFilter> = []
   let unconstrained = false
   for (let index = 0; index < filters.length; index++) {
-    const filter = within(trail, index, (at) => normaliseFilter(filters[index], at, budget))
+    trail.enter(index)
+    const filter = normaliseFilter(filters[index], trail, budget)
+    trail.leave()
     if (filter === undefined) continue
     normalised.push(filter)
     if (filter.eventTypes === undefined && filter.payloadPredicates === undefined && filter.tags.length === 0) {
@@ -94,11 +103,11 @@ const normaliseFilter = (filter: unknown, trail: Trail, budget: TermBudget): Nor
   refuseUnknownKeys(filter, filterKeys, trail)
   const { eventTypes, payloadPredicates, tags } = filter as Record<string, unknown>
   const normalised: NormalisedFilter = {
-    eventTypes: normaliseTerms(eventTypes, trail, "eventTypes", budget, normaliseTypes),
+    eventTypes: normaliseTerms(eventTypes, trail, "eventTypes", budget, normaliseNames),
     payloadPredicates: normaliseTerms(payloadPredicates, trail, "payloadPredicates", budget, normalisePredicates),
-    tags: normaliseTerms(tags, trail, "tags", budget, normaliseQueryTags) ?? []
+    tags: normaliseTerms(tags, trail, "tags", budget, normaliseNames) ?? noTags
   }
-  return normalised.eventTypes?.size === 0 || normalised.payloadPredicates?.length === 0 ? undefined : normalised
+  return normalised.eventTypes?.length === 0 || normalised.payloadPredicates?.length === 0 ? undefined : normalised
 }
 
 const normaliseTerms = <A>(
@@ -117,19 +126,12 @@ const normaliseTerms = <A>(
   return normalised
 }
 
-const normaliseQueryTags = (tags: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<string> =>
-  normaliseTags(tags, trail, Limits.maxQueryTerms)
-
-const normaliseTypes = (types: ReadonlyArray<unknown>, trail: Trail): ReadonlySet<string> => {
-  const names = new Set<string>()
-  for (let index = 0; index < types.length; index++) names.add(normaliseName(types[index], trail, index))
-  return names
-}
-
 const normalisePredicates = (predicates: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<JsonValue> => {
   const copies: Array<JsonValue> = []
   for (let index = 0; index < predicates.length; index++) {
-    copies.push(within(trail, index, (at) => copyJson(predicates[index], at, Limits.largestMaxPayloadBytes)))
+    trail.enter(index)
+    copies.push(copyJson(predicates[index], trail, Limits.largestMaxPayloadBytes))
+    trail.leave()
   }
   return copies
 }
@@ -142,7 +144,7 @@ export const canonicalText = (query: NormalisedQuery): string => {
 
 const canonicalFilter = (filter: NormalisedFilter): string =>
   JSON.stringify([
-    filter.eventTypes === undefined ? null : [...filter.eventTypes].sort(),
+    filter.eventTypes ?? null,
     filter.payloadPredicates === undefined ? null : sortedDistinct(filter.payloadPredicates.map(canonicalJson)),
     filter.tags
   ])

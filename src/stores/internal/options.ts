@@ -26,7 +26,7 @@ export const checkStoreOptions = (
 
 /** A whole number within bounds; throws a reason. */
 export const checkWhole = (value: unknown, trail: Trail, key: string, least: number, most: number): number =>
-  within(trail, key, (at) =>
+  within(trail, key, value, (_, at) =>
     Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
       ? (value as number)
       : refuse(at, `expected a whole number from ${least} to ${most}`)

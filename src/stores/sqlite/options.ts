@@ -44,19 +44,19 @@ const day = 86_400_000
 export const checkSqliteOptions = (options: SqliteOptions): Result.Result<SqliteSettings, EventStoreErrorReason> =>
   attempt("options", (trail) => {
     const { file, tablePrefix = "evolvent", synchronous = "FULL" } = options
-    within(trail, "file", (at) =>
+    within(trail, "file", file, (_, at) =>
       typeof file === "string" && file.length > 0 && !file.startsWith(":") && !file.includes("\0")
         ? file
         : refuse(at, "expected the path of a file; for a log in memory use the memory store")
     )
-    within(trail, "tablePrefix", (at) =>
+    within(trail, "tablePrefix", tablePrefix, (_, at) =>
       typeof tablePrefix === "string" &&
       /^[a-z_][a-z0-9_]{0,47}$/.test(tablePrefix) &&
       !/^(sqlite|pg)_/.test(tablePrefix)
         ? tablePrefix
         : refuse(at, "expected lower-case letters, digits and underscores, at most 48, not sqlite_ or pg_")
     )
-    within(trail, "synchronous", (at) =>
+    within(trail, "synchronous", synchronous, (_, at) =>
       synchronous === "FULL" || synchronous === "NORMAL" ? synchronous : refuse(at, "expected FULL or NORMAL")
     )
     const whole = (key: keyof SqliteOptions, value: unknown, least: number, most: number) =>

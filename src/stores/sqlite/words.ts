@@ -37,8 +37,7 @@ export const expressionsOf = (
 ): ReadonlyArray<string> | undefined => {
   const tags = filter.tags.slice(0, mostTermsInConjunction).map((tag) => toWord(tagTerm(tag)))
   const alternatives = payloadAlternatives(filter, options.somePartlyIndexed)
-  const types =
-    filter.eventTypes === undefined ? undefined : [...filter.eventTypes].map((type) => toWord(typeTerm(type)))
+  const types = filter.eventTypes?.map((type) => toWord(typeTerm(type)))
   if (tags.length === 0 && alternatives === undefined) return types === undefined ? undefined : chunked(types, [])
   const required = [...tags]
   if (options.withTypes && types !== undefined && types.length <= mostAlternatives) required.push(any(types))
