@@ -80,7 +80,8 @@ export class EventIndex {
   lastMatch(query: NormalisedQuery, span: Span): number | undefined {
     const after = Math.max(span.after, this.base)
     const upTo = Math.min(span.upTo, this.head)
-    if (query.filters === undefined) return upTo > after ? upTo : undefined
+    if (upTo <= after) return undefined
+    if (query.filters === undefined) return upTo
     let best = after
     for (const filter of query.filters) {
       const test = (number: number) => matchesFilter(filter, this.at(number))
@@ -122,7 +123,7 @@ export class EventIndex {
 
   /** The cheapest terms that hold every match of the filter; `undefined` when only a scan will do. */
   private candidates(filter: NormalisedFilter): Candidates | undefined {
-    let best = filter.tags.length === 0 ? undefined : this.rarest(filter.tags.map(tagTerm))
+    let best = filter.tags.length === 0 ? undefined : this.all([this.rarest(filter.tags.map(tagTerm))])
     if (filter.payloadPredicates !== undefined && best?.size !== 0) {
       best = cheaper(best, this.byPayload(filter.payloadPredicates))
     }
@@ -138,18 +139,24 @@ export class EventIndex {
       const leaves: Array<Term> = []
       collectScalarTerms(predicate, leaves)
       if (leaves.length === 0) return undefined
-      terms.push(...this.rarest(leaves).terms)
+      terms.push(this.rarest(leaves))
     }
     return this.all(terms)
   }
 
-  /** The shortest of lists that all have to hold. */
-  private rarest(terms: ReadonlyArray<Term>): Candidates {
-    return this.all([terms.reduce((best, term) => (this.lists.count(term) < this.lists.count(best) ? term : best))])
+  /** The term with the shortest list. */
+  private rarest(terms: ReadonlyArray<Term>): Term {
+    let rarest = terms[0]!
+    for (let index = 1; index < terms.length; index++) {
+      if (this.lists.count(terms[index]!) < this.lists.count(rarest)) rarest = terms[index]!
+    }
+    return rarest
   }
 
   private all(terms: ReadonlyArray<Term>): Candidates {
-    return { terms, size: terms.reduce((sum, term) => sum + this.lists.count(term), 0) }
+    let size = 0
+    for (const term of terms) size += this.lists.count(term)
+    return { terms, size }
   }
 
   private termsOf(record: EventRecord): ReadonlyArray<Term> {

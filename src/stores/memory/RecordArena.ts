@@ -1,9 +1,9 @@
 /**
- * Records as JSON text in large buffers outside the JavaScript heap: a log of millions of events costs their text and hardly
+ * Records as text in large buffers outside the JavaScript heap: a log of millions of events costs their text and hardly
  * any work of the garbage collector. A record that is read is parsed anew, so nobody can change it for somebody else; the
  * newest ones are kept as they are, for streams and conflict tails.
  */
-import type { EventRecord, JsonValue } from "../Event.ts"
+import type { EventRecord, JsonValue, Metadata } from "../Event.ts"
 import { freezeJson } from "../internal/freezeJson.ts"
 import type { RecordList } from "../internal/RecordList.ts"
 
@@ -13,8 +13,8 @@ const bufferBytes = 4_194_304
 /** Newest records that are kept as objects; a power of two. */
 const newestCount = 256
 
-/** A record's place in memory: buffer, offset, length, and the last number of its batch. */
-const placeSize = 4
+/** A record's place in memory and its numbers: see `push`. */
+const placeSize = 6
 
 export class RecordArena implements RecordList {
   length = 0
@@ -29,7 +29,8 @@ export class RecordArena implements RecordList {
     if (newest?.sequenceNumber === place + 1) return newest
     const at = place * placeSize
     const start = this.places[at + 1]!
-    return parse(this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]!), place + 1)
+    const text = this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]!)
+    return fromText(text, place + 1, this.places[at + 4]!, this.places[at + 5]!)
   }
 
   batchEnd(place: number): number {
@@ -51,6 +52,8 @@ export class RecordArena implements RecordList {
     this.places[at + 1] = this.offset
     this.places[at + 2] = bytes
     this.places[at + 3] = batchEnd
+    this.places[at + 4] = record.schemaVersion
+    this.places[at + 5] = record.occurredAt
     this.offset += bytes
     this.newest[this.length % newestCount] = record
     this.length++
@@ -68,23 +71,25 @@ export class RecordArena implements RecordList {
   }
 }
 
-type Stored = readonly [
-  string,
-  string,
-  number,
-  JsonValue,
-  ReadonlyArray<string>,
-  Readonly<Record<string, string>>,
-  number
-]
+const noMetadata: Metadata = Object.freeze({})
 
-const toText = ({ eventId, eventType, metadata, occurredAt, payload, schemaVersion, tags }: EventRecord): string => {
-  const stored: Stored = [eventId, eventType, schemaVersion, payload, tags, metadata, occurredAt]
-  return JSON.stringify(stored)
-}
+/** Parts between NULs, of which there are none in ids, names and JSON: id, type, payload, metadata or nothing, tags. */
+const toText = ({ eventId, eventType, metadata, payload, tags }: EventRecord): string =>
+  [eventId, eventType, JSON.stringify(payload), metadataText(metadata), ...tags].join("\0")
 
-const parse = (text: string, sequenceNumber: number): EventRecord => {
-  const stored = freezeJson(JSON.parse(text) as JsonValue) as Stored
-  const [eventId, eventType, schemaVersion, payload, tags, metadata, occurredAt] = stored
-  return Object.freeze({ sequenceNumber, eventId, eventType, schemaVersion, payload, tags, metadata, occurredAt })
+const metadataText = (metadata: Metadata): string =>
+  Object.keys(metadata).length === 0 ? "" : JSON.stringify(metadata)
+
+const fromText = (text: string, sequenceNumber: number, schemaVersion: number, occurredAt: number): EventRecord => {
+  const [eventId, eventType, payload, metadata, ...tags] = text.split("\0") as [string, string, string, string]
+  return Object.freeze({
+    sequenceNumber,
+    eventId,
+    eventType,
+    schemaVersion,
+    payload: freezeJson(JSON.parse(payload) as JsonValue),
+    tags: Object.freeze(tags),
+    metadata: metadata === "" ? noMetadata : Object.freeze(JSON.parse(metadata) as Metadata),
+    occurredAt
+  })
 }
