@@ -29,8 +29,6 @@ export class EventIndex {
   readonly base: number
   private readonly records: RecordList
   private readonly lists = new PostingLists()
-  /** The terms of the event at hand, kept between calls. */
-  private readonly terms: Array<Term> = []
 
   constructor(base: number, records: RecordList = new RecordArray()) {
     this.base = base
@@ -59,13 +57,13 @@ export class EventIndex {
   /** Adds the next record. */
   add(record: EventRecord, batchEnd: number): void {
     this.records.push(record, batchEnd)
-    for (const term of this.termsOf(record)) this.lists.add(term, record.sequenceNumber)
+    this.lists.add(termsOf(record), record.sequenceNumber)
   }
 
   /** Forgets the records after `head`: they were never committed. */
   truncate(head: number): void {
     for (let number = this.head; number > head; number--) {
-      for (const term of this.termsOf(this.at(number))) this.lists.truncate(term, head)
+      for (const term of termsOf(this.at(number))) this.lists.truncate(term, head)
     }
     this.records.truncate(Math.min(this.records.length, Math.max(0, head - this.base)))
   }
@@ -158,12 +156,12 @@ export class EventIndex {
     for (const term of terms) size += this.lists.count(term)
     return { terms, size }
   }
+}
 
-  private termsOf(record: EventRecord): ReadonlyArray<Term> {
-    this.terms.length = 0
-    collectTerms(record, this.terms)
-    return this.terms
-  }
+const termsOf = (record: EventRecord): ReadonlyArray<Term> => {
+  const terms: Array<Term> = []
+  collectTerms(record, terms)
+  return terms
 }
 
 const cheaper = (left: Candidates | undefined, right: Candidates | undefined): Candidates | undefined =>

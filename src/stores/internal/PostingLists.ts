@@ -20,24 +20,21 @@ export class PostingLists {
   private numbers = new Float64Array(1_024)
   private previous = new Int32Array(1_024)
   private entries = 0
-  /** The number that was added last, and its first entry. */
-  private latest = -1
-  private latestEntry = 0
 
-  /** Adds a number that is not below any number added before; a repetition in the same list counts once. */
-  add(term: Term, number: number): void {
-    if (number !== this.latest) {
-      this.latest = number
-      this.latestEntry = this.entries
+  /** Adds a number, which is above every number added before, to the lists of these terms. */
+  add(terms: ReadonlyArray<Term>, number: number): void {
+    this.reserve(terms)
+    const firstEntry = this.entries
+    for (const term of terms) {
+      const place = this.claim(term || 1)
+      const last = this.table[place + lastOf]!
+      if (last >= firstEntry) continue
+      if (this.entries === this.numbers.length) this.growEntries()
+      this.numbers[this.entries] = number
+      this.previous[this.entries] = last
+      this.table[place + lastOf] = this.entries++
+      this.table[place + countOf]!++
     }
-    const place = this.claim(term || 1)
-    const last = this.table[place + lastOf]!
-    if (last >= this.latestEntry) return
-    if (this.entries === this.numbers.length) this.growEntries()
-    this.numbers[this.entries] = number
-    this.previous[this.entries] = last
-    this.table[place + lastOf] = this.entries++
-    this.table[place + countOf]!++
   }
 
   /** How many numbers the list has. */
@@ -68,7 +65,6 @@ export class PostingLists {
 
   /** Forgets the list's numbers after `head`. Their entries stay behind unused. */
   truncate(term: Term, head: number): void {
-    this.latest = -1
     const place = this.find(term || 1)
     if (this.table[place] === free) return
     for (let last = this.table[place + lastOf]!; last >= 0 && this.numbers[last]! > head;) {
@@ -78,6 +74,16 @@ export class PostingLists {
     }
   }
 
+  /**
+   * Makes room for terms that may be new. Few of their places are in a cache; looked at one after the other, before anything
+   * is written, they are fetched at the same time.
+   */
+  private reserve(terms: ReadonlyArray<Term>): void {
+    let unknown = 0
+    for (const term of terms) if (this.table[this.home(term || 1)] !== (term || 1)) unknown++
+    while ((this.taken + unknown) * placeSize * 4 > this.table.length * 3) this.growTable()
+  }
+
   private lastEntry(term: Term): number {
     const place = this.find(term || 1)
     return this.table[place] === free ? -1 : this.table[place + lastOf]!
@@ -85,19 +91,21 @@ export class PostingLists {
 
   /** The place of the term, or the free place where it belongs. */
   private find(term: Term): number {
-    const mask = this.table.length - 1
-    let place = (term << 2) & mask
-    while (this.table[place] !== free && this.table[place] !== term) place = (place + placeSize) & mask
+    const { table } = this
+    const mask = table.length - 1
+    let place = this.home(term)
+    while (table[place] !== free && table[place] !== term) place = (place + placeSize) & mask
     return place
+  }
+
+  /** The place where the search for a term begins. */
+  private home(term: Term): number {
+    return (term << 2) & (this.table.length - 1)
   }
 
   private claim(term: Term): number {
     const place = this.find(term)
     if (this.table[place] === term) return place
-    if (this.taken * placeSize * 4 >= this.table.length * 3) {
-      this.growTable()
-      return this.claim(term)
-    }
     this.taken++
     this.table[place] = term
     this.table[place + lastOf] = -1

@@ -35,6 +35,8 @@ export const collectScalarTerms = (
   most: number = Number.POSITIVE_INFINITY
 ): boolean => collect(value, 0x44, terms, most)
 
+const { hasOwnProperty } = Object.prototype
+
 const collect = (value: JsonValue, path: number, terms: Array<Term>, most: number): boolean => {
   if (value === null || typeof value !== "object") {
     if (terms.length >= most) return false
@@ -47,7 +49,8 @@ const collect = (value: JsonValue, path: number, terms: Array<Term>, most: numbe
     return true
   }
   const object = value as Readonly<Record<string, JsonValue>>
-  for (const key of Object.keys(object)) {
+  for (const key in object) {
+    if (!hasOwnProperty.call(object, key)) continue
     if (!collect(object[key]!, text(unit(path, 0x2e), key), terms, most)) return false
   }
   return true
