@@ -23,6 +23,7 @@ export class ChangeSignal {
 
   /** Wakes everybody once: something may have happened. */
   wake(): void {
+    if (!this.isAwaited) return
     const woken = this.waiting
     this.waiting = new Set()
     for (const resume of woken) resume()

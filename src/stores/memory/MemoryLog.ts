@@ -1,14 +1,19 @@
 /** The log of the memory store: one indexed run of records, changed and read in synchronous steps. */
 import * as Result from "effect/Result"
+import type { EventRecord } from "../Event.ts"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { ContextSource } from "../internal/appending.ts"
 import { admit, record } from "../internal/appending.ts"
 import { ChangeSignal } from "../internal/ChangeSignal.ts"
 import { EventIndex } from "../internal/EventIndex.ts"
+import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
+import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
+import type { Span } from "../internal/reading.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import { RecordArena } from "./RecordArena.ts"
 
-export class MemoryLog {
+export class MemoryLog implements ContextSource {
   closed = false
   readonly changes = new ChangeSignal()
   readonly events = new EventIndex(0, new RecordArena())
@@ -22,29 +27,32 @@ export class MemoryLog {
     this.changes.close()
   }
 
+  lastMatch(query: NormalisedQuery, span: Span): number | undefined {
+    return this.events.lastMatch(query, span)
+  }
+
+  collect(query: NormalisedQuery, span: Span): ReadonlyArray<EventRecord> {
+    return this.events.collect(query, span)
+  }
+
+  knownIds(eventIds: ReadonlyArray<string>): ReadonlySet<string> {
+    return new Set(eventIds.filter((eventId) => this.events.hasId(eventId)))
+  }
+
   commit(
     request: AppendRequest,
     occurredAt: number
   ): Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason> {
-    const { events } = this
-    const admitted = admit(
-      {
-        head: events.head,
-        lastMatch: (query, span) => events.lastMatch(query, span),
-        collect: (query, span) => events.collect(query, span),
-        knownIds: (eventIds) => new Set(eventIds.filter((eventId) => events.hasId(eventId)))
-      },
-      request
-    )
+    const admitted = admit(this, request)
     if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
-    const results = admitted.success.map((batch) => {
-      const result = record(batch, events.head, occurredAt)
-      for (const recorded of result.eventRecords) {
-        events.add(recorded, result.lastSequenceNumber)
-      }
-      return result
-    })
-    this.changes.advance(events.head)
+    const results = admitted.success.map((batch) => this.add(batch, occurredAt))
+    this.changes.advance(this.head)
     return Result.succeed(results)
+  }
+
+  private add(batch: ReadonlyArray<NormalisedEvent>, occurredAt: number): AppendResult {
+    const result = record(batch, this.head, occurredAt)
+    for (const recorded of result.eventRecords) this.events.add(recorded, result.lastSequenceNumber)
+    return result
   }
 }
