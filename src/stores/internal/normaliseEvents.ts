@@ -51,10 +51,10 @@ export const normaliseEvents = (
   return attempt(path, (trail) => {
     if (!Array.isArray(events)) return refuse(trail, "expected an array of events")
     limit(trail, "events in one append", Limits.maxEventsPerAppend, events.length)
-    const normalised: Array<NormalisedEvent> = []
-    for (let index = 0; index < events.length; index++) {
+    const normalised = new Array<NormalisedEvent>(events.length)
+    for (let index = 0; index < normalised.length; index++) {
       trail.enter(index)
-      normalised.push(normaliseEvent(events[index], trail, rules))
+      normalised[index] = normaliseEvent(events[index], trail, rules)
       trail.leave()
     }
     return normalised

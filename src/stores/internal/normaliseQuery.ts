@@ -127,10 +127,10 @@ const normaliseTerms = <A>(
 }
 
 const normalisePredicates = (predicates: ReadonlyArray<unknown>, trail: Trail): ReadonlyArray<JsonValue> => {
-  const copies: Array<JsonValue> = []
-  for (let index = 0; index < predicates.length; index++) {
+  const copies = new Array<JsonValue>(predicates.length)
+  for (let index = 0; index < copies.length; index++) {
     trail.enter(index)
-    copies.push(copyJson(predicates[index], trail, Limits.largestMaxPayloadBytes))
+    copies[index] = copyJson(predicates[index], trail, Limits.largestMaxPayloadBytes)
     trail.leave()
   }
   return copies
