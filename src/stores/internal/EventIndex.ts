@@ -1,7 +1,7 @@
 /**
- * A run of consecutive records in memory, with an index of their ids, types, tags and payload scalars, so that a context is found
- * in time proportional to the context. The memory store is one such run; the SQLite store keeps the newest part of its log
- * in runs.
+ * A run of consecutive records in memory, with an index of their types, tags and payload scalars, so that a context is found in
+ * time proportional to the context, and one of their ids. The memory store is one such run; the SQLite store keeps the newest
+ * part of its log in runs.
  *
  * The index only narrows down; the matcher decides.
  */
@@ -29,9 +29,13 @@ export class EventIndex {
   readonly base: number
   private readonly records: RecordList
   private readonly lists = new PostingLists()
+  /** The ids of the records up to `idsThrough`: see `hasId`. */
+  private readonly ids = new PostingLists()
+  private idsThrough: number
 
   constructor(base: number, records: RecordList = new RecordArray()) {
     this.base = base
+    this.idsThrough = base
     this.records = records
   }
 
@@ -64,14 +68,25 @@ export class EventIndex {
   truncate(head: number): void {
     for (let number = this.head; number > head; number--) {
       for (const term of termsOf(this.at(number))) this.lists.truncate(term, head)
+      if (number <= this.idsThrough) this.ids.truncate(idTerm(this.idOf(number)), head)
     }
+    this.idsThrough = Math.min(this.idsThrough, Math.max(this.base, head))
     this.records.truncate(Math.min(this.records.length, Math.max(0, head - this.base)))
   }
 
-  /** Whether one of the records has this id. */
+  /** Whether one of the records has this id. Only callers who choose ids ask, so ids are indexed when they are asked for. */
   hasId(eventId: string): boolean {
-    const test = (number: number) => this.at(number).eventId === eventId
-    return this.lists.findLast(idTerm(eventId), this.base, this.head, test) !== undefined
+    while (this.idsThrough < this.head) {
+      const number = this.idsThrough + 1
+      this.ids.add([idTerm(this.idOf(number))], number)
+      this.idsThrough = number
+    }
+    const test = (number: number) => this.idOf(number) === eventId
+    return this.ids.findLast(idTerm(eventId), this.base, this.head, test) !== undefined
+  }
+
+  private idOf(sequenceNumber: number): string {
+    return this.records.eventId(sequenceNumber - this.base - 1)
   }
 
   /** The highest number in the span that matches; `undefined` when none does. */

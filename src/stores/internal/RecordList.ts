@@ -5,6 +5,7 @@ import type { EventRecord } from "../Event.ts"
 export interface RecordList {
   readonly length: number
   readonly at: (place: number) => EventRecord
+  readonly eventId: (place: number) => string
   /** The last number of the committed batch that the record belongs to. */
   readonly batchEnd: (place: number) => number
   readonly push: (record: EventRecord, batchEnd: number) => void
@@ -23,6 +24,10 @@ export class RecordArray implements RecordList {
 
   at(place: number): EventRecord {
     return this.records[place]!
+  }
+
+  eventId(place: number): string {
+    return this.records[place]!.eventId
   }
 
   batchEnd(place: number): number {

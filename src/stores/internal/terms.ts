@@ -17,13 +17,13 @@ export const tagTerm = (tag: string): Term => finish(text(0x22, tag))
 /** The term of an event's id. */
 export const idTerm = (eventId: string): Term => finish(text(0x33, eventId))
 
-/** Appends the terms of an event; says whether all payload scalars are among them, or only the first `mostScalars`. */
+/** Appends the terms of an event but its id's; says whether all payload scalars are among them, or only the first `mostScalars`. */
 export const collectTerms = (
-  { eventId, eventType, payload, tags }: Pick<EventRecord, "eventId" | "eventType" | "payload" | "tags">,
+  { eventType, payload, tags }: Pick<EventRecord, "eventType" | "payload" | "tags">,
   terms: Array<Term>,
   mostScalars: number = Number.POSITIVE_INFINITY
 ): boolean => {
-  terms.push(idTerm(eventId), typeTerm(eventType))
+  terms.push(typeTerm(eventType))
   for (const tag of tags) terms.push(tagTerm(tag))
   return collectScalarTerms(payload, terms, terms.length + mostScalars)
 }

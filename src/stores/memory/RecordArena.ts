@@ -10,6 +10,9 @@ import type { RecordList } from "../internal/RecordList.ts"
 /** Bytes of one buffer; a record that is larger gets one of its own. */
 const bufferBytes = 4_194_304
 
+/** Characters of a UUID. */
+const eventIdLength = 36
+
 /** Newest records that are kept as objects; a power of two. */
 const newestCount = 256
 
@@ -31,6 +34,13 @@ export class RecordArena implements RecordList {
     const start = this.places[at + 1]!
     const text = this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]!)
     return fromText(text, place + 1, this.places[at + 4]!, this.places[at + 5]!)
+  }
+
+  /** An id is what every text begins with. */
+  eventId(place: number): string {
+    const at = place * placeSize
+    const start = this.places[at + 1]!
+    return this.buffers[this.places[at]!]!.toString("latin1", start, start + eventIdLength)
   }
 
   batchEnd(place: number): number {

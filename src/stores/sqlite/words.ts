@@ -18,7 +18,7 @@ const partlyIndexed = "partly"
 
 /** The words of an event, separated by spaces, and whether all its scalars are among them. */
 export const wordsOf = (record: EventRecord): { readonly words: string; readonly complete: boolean } => {
-  const terms: Array<Term> = []
+  const terms: Array<Term> = [idTerm(record.eventId)]
   const complete = collectTerms(record, terms, mostScalars)
   const words = [...new Set(terms)].map(toWord)
   if (!complete) words.push(partlyIndexed)
