@@ -12,6 +12,7 @@ export default defineConfig({
   server: { watch: { ignored: ["**/.snippets/**", "**/build/**", "**/dist/**"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/postgresServer.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,
