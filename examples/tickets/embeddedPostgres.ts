@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
-import { randomBytes, randomInt } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePort } from "./freePort.ts"
 import type { PostgresPrograms, ServerUser } from "./postgresPrograms.ts"
 import { EmbeddedPostgresError, postgresPrograms, run, serverEnvironment, serverUser } from "./postgresPrograms.ts"
 
@@ -134,20 +134,6 @@ const startOnFreePort = (server: Server, attempts: number): Effect.Effect<number
       () => startOnFreePort(server, attempts - 1)
     )
   )
-
-/**
- * Below the ports that systems give to outgoing connections: such a connection could take the port while the server restarts,
- * and a client that reconnects to it could end up connected to itself.
- */
-const freePort: Effect.Effect<number> = Effect.callback((resume) => {
-  const attempt = (): void => {
-    const port = randomInt(20_000, 32_000)
-    const listener = createServer()
-    listener.once("error", attempt)
-    listener.listen(port, "127.0.0.1", () => listener.close(() => resume(Effect.succeed(port))))
-  }
-  attempt()
-})
 
 const start = (server: Server, port: number): Effect.Effect<void, EmbeddedPostgresError> =>
   Effect.callback((resume) => {

@@ -4,6 +4,7 @@
  * a superuser.
  */
 import { randomBytes } from "node:crypto"
+import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as pg from "pg"
@@ -60,10 +61,23 @@ export const rawConnection = (
   Effect.gen(function* () {
     const client = new pg.Client({ ...config, connectionString: url })
     client.on("error", () => {})
-    yield* Effect.addFinalizer(() => Effect.promise(() => client.end()).pipe(Effect.timeoutOption("2 seconds")))
+    yield* Effect.addFinalizer(() => end(client))
     yield* attempt(() => client.connect())
     return { client, query: queryOf(client) }
   })
+
+/** Says farewell; a server that does not answer it is not waited for. */
+const end = (client: pg.Client): Effect.Effect<void> =>
+  Effect.timeoutOrElse(
+    Effect.promise(() => client.end()),
+    {
+      duration: "250 millis",
+      orElse: () => Effect.sync(() => streamOf(client).destroy())
+    }
+  )
+
+const streamOf = (client: pg.Client): Socket =>
+  (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream
 
 const queryOf =
   (client: pg.Client): RawQuery =>
