@@ -8,7 +8,7 @@ import type * as Result from "effect/Result"
 import type { ConditionalAppendConflict, EventStoreErrorReason } from "../EventStoreError.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
-import type { LogReader } from "./reading.ts"
+import type { LogReading } from "./reading.ts"
 
 /** The context that a conditional append stands on. */
 export interface AppendCondition {
@@ -36,7 +36,7 @@ export interface StoreBackend {
   readonly maxPayloadBytes: number
   /** Milliseconds since the Unix epoch; goes into generated ids. */
   readonly currentMillis: () => number
-  readonly reader: LogReader
+  readonly reading: LogReading
   /** One result a batch. */
   readonly commit: (request: AppendRequest) => Effect.Effect<ReadonlyArray<AppendResult>, EventStoreErrorReason>
   /** Resolves when the log may have grown past `after`, or the store was closed. Only a hint, but never lost. */

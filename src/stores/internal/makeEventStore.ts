@@ -13,7 +13,6 @@ import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import { normaliseEvents, findRepeatedId } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { everything, normaliseExpected, normaliseQuery } from "./normaliseQuery.ts"
-import { readQuery } from "./reading.ts"
 import { startPullLoop } from "./pullLoop.ts"
 import type { AppendCondition, StoreBackend } from "./StoreBackend.ts"
 
@@ -145,7 +144,7 @@ const runQuery = (backend: StoreBackend, query: unknown): Effect.Effect<QueryRes
   const checked = normaliseQuery(query, "query")
   return Result.isFailure(checked)
     ? Effect.fail(fromReason(checked.failure))
-    : Effect.mapError(readQuery(backend.reader, checked.success), fromReason)
+    : Effect.mapError(backend.reading.query(checked.success), fromReason)
 }
 
 const refuseReadCursor = (query: NormalisedQuery): Checked<NormalisedQuery> =>
@@ -164,6 +163,6 @@ const startLive = <E, R>(
   handler: BatchHandler<E, R>,
   options: StreamOptions | undefined
 ) =>
-  Effect.mapError(backend.reader.head, fromReason).pipe(
+  Effect.mapError(backend.reading.head, fromReason).pipe(
     Effect.flatMap((from) => startPullLoop(backend, { query, from, handler, retry: options?.retry }))
   )

@@ -16,7 +16,6 @@ import { fromReason, StoreClosed } from "../EventStoreError.ts"
 import type { BatchHandler, EventStream, StreamStatus } from "../EventStream.ts"
 import { ChangeSignal } from "./ChangeSignal.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
-import { readPage } from "./reading.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
 
 /** Records to read at once: what a slow consumer holds in memory at the most, one large batch aside. */
@@ -78,7 +77,7 @@ export const startPullLoop = <E, R>(
         return { ...status }
       }),
       caughtUp: Effect.gen(function* () {
-        const target = yield* Effect.mapError(backend.reader.head, fromReason)
+        const target = yield* Effect.mapError(backend.reading.head, fromReason)
         while (status.position < target) {
           if (backend.isClosed() || isOver(status)) return yield* fromReason(new StoreClosed())
           yield* progress.await(status.position)
@@ -112,7 +111,7 @@ const pull = <E, R>(
     if (status.state === "retrying") status.state = "running"
     status.failures = 0
   }
-  const read = Effect.suspend(() => readPage(backend.reader, query, status.position, pageSize)).pipe(
+  const read = Effect.suspend(() => backend.reading.page(query, status.position, pageSize)).pipe(
     Effect.tap(() => Effect.sync(succeeded)),
     Effect.tapError((reason) => Effect.sync(() => failing(fromReason(reason)))),
     Effect.retry({ schedule: retry, while: (reason: EventStoreErrorReason) => reason.retryable })

@@ -1,6 +1,6 @@
 /**
- * Queries and stream pages on top of a log that is read in bounded steps. The log is append-only, so a snapshot is a number:
- * whatever happens between two steps, the records up to that number stay what they are (Q5).
+ * What a store reads, and queries and stream pages on top of a log that is read in bounded steps. The log is append-only,
+ * so a snapshot is a number: whatever happens between two steps, the records up to that number stay what they are (Q5).
  */
 import * as Effect from "effect/Effect"
 import type { EventBatch, EventRecord } from "../Event.ts"
@@ -40,6 +40,16 @@ export interface LogReader {
   readonly down: (query: NormalisedQuery, span: Span) => Effect.Effect<StepDown, EventStoreErrorReason>
 }
 
+/** The log as the contract's operations read it. */
+export interface LogReading {
+  /** The log's last number, 0 when it is empty; at least what was committed anywhere before the call. */
+  readonly head: Effect.Effect<number, EventStoreErrorReason>
+  /** The contract's `query`. */
+  readonly query: (query: NormalisedQuery) => Effect.Effect<QueryResult, EventStoreErrorReason>
+  /** The next whole batches after a cursor, about `limit` records; the position moves on where nothing matches. */
+  readonly page: (query: NormalisedQuery, after: number, limit: number) => Effect.Effect<Page, EventStoreErrorReason>
+}
+
 /** Committed batches after a cursor. */
 export interface Page {
   /** Whole batches, filtered, ascending. */
@@ -54,11 +64,14 @@ const stepLimit = 1_000
 /** Steps of a page that may go by without a match before the stream's position is moved. */
 const stepsPerPage = 16
 
-/** The contract's `query`. */
-export const readQuery = (
-  reader: LogReader,
-  query: NormalisedQuery
-): Effect.Effect<QueryResult, EventStoreErrorReason> =>
+/** Reads a log in steps. */
+export const readingInSteps = (reader: LogReader): LogReading => ({
+  head: reader.head,
+  query: (query) => readQuery(reader, query),
+  page: (query, after, limit) => readPage(reader, query, after, limit)
+})
+
+const readQuery = (reader: LogReader, query: NormalisedQuery): Effect.Effect<QueryResult, EventStoreErrorReason> =>
   Effect.gen(function* () {
     const head = yield* reader.head
     const eventRecords: Array<EventRecord> = []
@@ -69,15 +82,25 @@ export const readQuery = (
       position = step.position
       if (position < head) yield* Effect.yieldNow
     }
-    const last = eventRecords[eventRecords.length - 1]?.sequenceNumber ?? null
-    const upTo = Math.min(head, query.minSequenceNumber)
-    return {
-      eventRecords: Object.freeze(eventRecords),
-      lastReturnedSequenceNumber: last,
-      currentContextVersion: last ?? (yield* lastMatch(reader, query, upTo)),
-      headSequenceNumber: head === 0 ? null : head
-    }
+    const earlier =
+      eventRecords.length > 0 ? null : yield* lastMatch(reader, query, Math.min(head, query.minSequenceNumber))
+    return toQueryResult(eventRecords, earlier, head)
   })
+
+/** The result of a query; `earlier` is the context's version where no record is returned. */
+export const toQueryResult = (
+  eventRecords: ReadonlyArray<EventRecord>,
+  earlier: number | null,
+  head: number
+): QueryResult => {
+  const last = eventRecords[eventRecords.length - 1]?.sequenceNumber ?? null
+  return {
+    eventRecords: Object.freeze(eventRecords),
+    lastReturnedSequenceNumber: last,
+    currentContextVersion: last ?? earlier,
+    headSequenceNumber: head === 0 ? null : head
+  }
+}
 
 const lastMatch = (
   reader: LogReader,
@@ -95,8 +118,7 @@ const lastMatch = (
     return null
   })
 
-/** The next whole batches after a cursor, about `limit` records; the position moves on where nothing matches. */
-export const readPage = (
+const readPage = (
   reader: LogReader,
   query: NormalisedQuery,
   after: number,
@@ -121,7 +143,8 @@ export const readPage = (
     return { batches: toBatches(found), position }
   })
 
-const toBatches = (found: ReadonlyArray<StoredRecord>): ReadonlyArray<EventBatch> => {
+/** Groups ascending records by the committed batch that they belong to. */
+export const toBatches = (found: ReadonlyArray<StoredRecord>): ReadonlyArray<EventBatch> => {
   const batches: Array<Array<EventRecord>> = []
   let end = 0
   for (const { record, batchEnd } of found) {

@@ -14,6 +14,7 @@ import { makeEventStore } from "../internal/makeEventStore.ts"
 import type { StoreOptions } from "../internal/options.ts"
 import { checkStoreOptions } from "../internal/options.ts"
 import type { LogReader } from "../internal/reading.ts"
+import { readingInSteps } from "../internal/reading.ts"
 import { MemoryLog } from "./MemoryLog.ts"
 
 export type { StoreOptions }
@@ -37,7 +38,7 @@ export const make = (options: StoreOptions = {}): Effect.Effect<EventStore, Even
       {
         maxPayloadBytes,
         currentMillis: () => clock.currentTimeMillisUnsafe(),
-        reader,
+        reading: readingInSteps(reader),
         commit: (request) => ifOpen(() => Effect.fromResult(log.commit(request, clock.currentTimeMillisUnsafe()))),
         awaitChange: log.changes.await,
         isClosed: () => log.closed

@@ -23,6 +23,7 @@ import { CommitQueue } from "../internal/CommitQueue.ts"
 import { makeEventId } from "../internal/eventId.ts"
 import { makeEventStore } from "../internal/makeEventStore.ts"
 import type { LogReader } from "../internal/reading.ts"
+import { readingInSteps } from "../internal/reading.ts"
 import { openDatabase, prepareSchema } from "./database.ts"
 import { attempt, Locked } from "./driverErrors.ts"
 import type { PreparedRequest } from "./groupCommit.ts"
@@ -77,7 +78,7 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
       {
         maxPayloadBytes: settings.maxPayloadBytes,
         currentMillis: now,
-        reader,
+        reading: readingInSteps(reader),
         commit: (request) =>
           Effect.suspend(() => {
             const prepared = prepareRequest(request)

@@ -10,8 +10,8 @@ import { CommitUnknown, StoreBusy } from "../EventStoreError.ts"
 import { admit, record } from "../internal/appending.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import { attempt, Locked } from "./driverErrors.ts"
-import type { EventText } from "./rows.ts"
-import { toText } from "./rows.ts"
+import type { EventText } from "../internal/rows.ts"
+import { toText } from "../internal/rows.ts"
 import type { SqliteLog } from "./SqliteLog.ts"
 
 /** A request whose JSON has been written already, outside the lock. */

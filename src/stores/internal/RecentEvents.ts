@@ -5,9 +5,9 @@
  * Two runs: when the newer one is full it becomes the older one, and the older one is forgotten.
  */
 import type { EventRecord } from "../Event.ts"
-import { EventIndex } from "../internal/EventIndex.ts"
-import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
-import type { Span, StepUp } from "../internal/reading.ts"
+import { EventIndex } from "./EventIndex.ts"
+import type { NormalisedQuery } from "./normaliseQuery.ts"
+import type { Span, StepUp } from "./reading.ts"
 
 export class RecentEvents {
   private older: EventIndex

@@ -1,9 +1,9 @@
 /** Events to rows and back. A row that cannot be read is `CorruptLog`, naming its number (L2). */
 import type { EventRecord, JsonValue } from "../Event.ts"
-import { freezeJson } from "../internal/freezeJson.ts"
+import { freezeJson } from "./freezeJson.ts"
 import { CorruptLog } from "../EventStoreError.ts"
-import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
-import type { StoredRecord } from "../internal/reading.ts"
+import type { NormalisedEvent } from "./normaliseEvents.ts"
+import type { StoredRecord } from "./reading.ts"
 
 /** The parts of an event that are stored as JSON text. */
 export interface EventText {
@@ -19,22 +19,24 @@ export const toText = (event: NormalisedEvent): EventText => ({
   metadata: JSON.stringify(event.metadata)
 })
 
-/** Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Throws `CorruptLog`. */
+/**
+ * Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Whole numbers may come as text.
+ * Throws `CorruptLog`.
+ */
 export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 0): StoredRecord => {
-  const sequenceNumber = row[offset]
-  const batchEnd = row[offset + 8] as number
-  if (sequenceNumber !== expected) corrupt(expected, "the event is missing")
+  const batchEnd = Number(row[offset + 8])
+  if (row[offset] === null || Number(row[offset]) !== expected) corrupt(expected, "the event is missing")
   if (batchEnd < expected) corrupt(expected, "its batch ends before it")
   return {
     record: Object.freeze({
       sequenceNumber: expected,
       eventId: row[offset + 1] as string,
       eventType: row[offset + 2] as string,
-      schemaVersion: row[offset + 3] as number,
+      schemaVersion: Number(row[offset + 3]),
       payload: parse(row[offset + 4] as string, expected, "payload"),
       tags: parseTags(row[offset + 5] as string, expected),
       metadata: parseMetadata(row[offset + 6] as string, expected),
-      occurredAt: row[offset + 7] as number
+      occurredAt: Number(row[offset + 7])
     }),
     batchEnd
   }
