@@ -7,7 +7,11 @@ import type * as Scope from "effect/Scope"
 import * as MemoryStore from "../../src/stores/memory/MemoryStore.ts"
 import type { SqliteOptions } from "../../src/stores/sqlite/SqliteStore.ts"
 import * as SqliteStore from "../../src/stores/sqlite/SqliteStore.ts"
+import type { PostgresOptions } from "../../src/stores/postgres/PostgresStore.ts"
+import * as PostgresStore from "../../src/stores/postgres/PostgresStore.ts"
 import type { StoreHarness } from "../../src/testing/index.ts"
+
+import { ownSchema } from "./postgres.ts"
 
 export interface StoreUnderTest extends StoreHarness {
   readonly name: string
@@ -39,8 +43,21 @@ const sqlite = (name: string, options: Omit<SqliteOptions, "file">): StoreUnderT
   }
 }
 
+const postgres = (name: string, options: PostgresOptions): StoreUnderTest => {
+  const make = (more: PostgresOptions = {}) =>
+    Effect.flatMap(ownSchema, ({ schema, url }) => PostgresStore.make({ url, schema, ...options, ...more }))
+  return {
+    name,
+    make: make(),
+    makeWithMaxPayloadBytes: (maxPayloadBytes) => make({ maxPayloadBytes }),
+    reopen: Effect.map(ownSchema, ({ schema, url }) => PostgresStore.make({ url, schema, ...options }))
+  }
+}
+
 export const stores: ReadonlyArray<StoreUnderTest> = [
   memory,
   sqlite("sqlite", {}),
-  sqlite("sqlite that indexes every second event", { indexEvery: 2 })
+  sqlite("sqlite that indexes every second event", { indexEvery: 2 }),
+  postgres("postgres", {}),
+  postgres("postgres that indexes every second event", { indexEvery: 2 })
 ]

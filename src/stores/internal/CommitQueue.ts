@@ -55,6 +55,11 @@ export class CommitQueue<Request, Answer> {
     return taken
   }
 
+  /** Puts calls that were taken back to the front. */
+  putBack(calls: ReadonlyArray<Pending<Request, Answer>>): void {
+    if (calls.length > 0) this.waiting = [...calls, ...this.waiting]
+  }
+
   /** Refuses whoever waits, and whoever comes. */
   close(): void {
     this.closed = true

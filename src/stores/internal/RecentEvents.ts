@@ -61,6 +61,11 @@ export class RecentEvents {
     return run.up(query, { after: span.after, upTo: Math.min(span.upTo, run.head) }, limit)
   }
 
+  /** All matches of a span that begins here. */
+  collect(query: NormalisedQuery, span: Span): ReadonlyArray<EventRecord> {
+    return [...this.older.collect(query, span), ...this.newer.collect(query, span)]
+  }
+
   private runOf(sequenceNumber: number): EventIndex {
     return sequenceNumber > this.newer.base ? this.newer : this.older
   }

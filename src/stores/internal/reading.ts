@@ -102,7 +102,8 @@ export const toQueryResult = (
   }
 }
 
-const lastMatch = (
+/** The last number up to which a record matches, looked for downwards. */
+export const lastMatch = (
   reader: LogReader,
   query: NormalisedQuery,
   upTo: number
@@ -118,7 +119,8 @@ const lastMatch = (
     return null
   })
 
-const readPage = (
+/** The next whole batches after a cursor. */
+export const readPage = (
   reader: LogReader,
   query: NormalisedQuery,
   after: number,

@@ -1,0 +1,226 @@
+/**
+ * The one writer of a process: takes the appends that wait, judges what can be judged here, and commits the rest in one round
+ * trip. Calls are answered in queue order as far as they can see each other.
+ *
+ * When the answer to a commit is lost, its events are looked for by their ids and, where they are not in the log, sent again
+ * with the same ids: these are unique in the log, so a late commit of the first try and the second one exclude each other (I2).
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type { AppendResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { StoreUnavailable } from "../EventStoreError.ts"
+import { CommitUnknown, StoreBusy, StoreClosed } from "../EventStoreError.ts"
+import type { Pending } from "../internal/CommitQueue.ts"
+import { CommitQueue } from "../internal/CommitQueue.ts"
+import type { AppendRequest } from "../internal/StoreBackend.ts"
+import type { Database } from "./Database.ts"
+import type { Failure } from "./driverErrors.ts"
+import { refusal } from "./driverErrors.ts"
+import { examine } from "./examine.ts"
+import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
+import { checkRecent, groupParameters, independent, prepareRequest, readOutcome } from "./groupCommit.ts"
+import type { PostgresSettings } from "./options.ts"
+import type { PostgresLog } from "./PostgresLog.ts"
+import type { Statements } from "./statements.ts"
+
+/** Events and kibibytes of one group. */
+const groupWeight = 4_096
+
+/** Calls that come one by one are committed at once; after so many of them other work gets its turn. */
+const callsBetweenYields = 8
+
+/** Milliseconds between two attempts to find out what became of a commit. */
+const resolveInterval = 100
+
+type Answer = ReadonlyArray<AppendResult>
+type Call = Pending<PreparedRequest, Answer>
+
+/** A request that is not answered yet, and whether its context has to be looked up. */
+interface Open {
+  readonly call: Call
+  readonly toExamine: boolean
+}
+
+export class Appender {
+  private readonly queue = new CommitQueue<PreparedRequest, Answer>()
+  private readonly database: Database
+  private readonly statements: Statements
+  private readonly log: PostgresLog
+  private readonly settings: PostgresSettings
+  /** Told after every commit. */
+  private readonly committed: (outcome: GroupOutcome) => Effect.Effect<void>
+
+  constructor(
+    database: Database,
+    statements: Statements,
+    log: PostgresLog,
+    settings: PostgresSettings,
+    committed: (outcome: GroupOutcome) => Effect.Effect<void>
+  ) {
+    this.database = database
+    this.statements = statements
+    this.log = log
+    this.settings = settings
+    this.committed = committed
+  }
+
+  close(): void {
+    this.queue.close()
+  }
+
+  readonly commit = (request: AppendRequest): Effect.Effect<Answer, EventStoreErrorReason> =>
+    Effect.suspend(() => {
+      const prepared = prepareRequest(request)
+      return this.queue.submit(prepared, prepared.weight)
+    })
+
+  /**
+   * Takes what waits, commits it, answers, for ever. Where calls come together it lets the event loop turn before it takes
+   * them, so that all are there.
+   */
+  readonly writeGroups: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
+    for (let alone = 0; ;) {
+      yield* this.queue.nonEmpty
+      if (alone % callsBetweenYields === 0) yield* Effect.yieldNow
+      const taken = this.queue.take(groupWeight)
+      const count = independent(taken.map(({ request }) => request))
+      this.queue.putBack(taken.slice(count))
+      if (count === 0) continue
+      alone = count === 1 ? alone + 1 : 0
+      yield* this.settle(taken.slice(0, count).map((call) => ({ call, toExamine: false })))
+    }
+  })
+
+  /** Answers all of the calls. */
+  private settle(group: ReadonlyArray<Open>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      let open = group
+      const deadline = performance.now() + this.settings.resolveTimeout
+      while (open.length > 0) {
+        const ready = yield* this.judge(open, deadline)
+        open = ready.length === 0 ? [] : yield* Effect.uninterruptible(this.send(ready, deadline))
+      }
+    }).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isFailure(exit)) for (const { call } of group) call.answer(verdictAfter(exit, call.request))
+        })
+      )
+    )
+  }
+
+  /** Looks up what has to be looked up, and answers what that decides; the others are ready to be sent. */
+  private judge(open: ReadonlyArray<Open>, deadline: number): Effect.Effect<ReadonlyArray<Call>> {
+    const ready = new Set<Call>()
+    const judgeOne = ({ call, toExamine }: Open) => {
+      if (!checkRecent(call.request, this.log.recent) && !toExamine) {
+        ready.add(call)
+        return undefined
+      }
+      return Effect.map(this.examineSurely(call.request, deadline), (verdict) => {
+        if (verdict === undefined) ready.add(call)
+        else call.answer(Effect.fromResult(verdict))
+      })
+    }
+    return Effect.gen({ self: this }, function* () {
+      const toExamine = open.flatMap((it) => judgeOne(it) ?? [])
+      if (toExamine.length > 0) yield* Effect.all(toExamine, { concurrency: "unbounded", discard: true })
+      return open.flatMap(({ call }) => (ready.has(call) ? [call] : []))
+    })
+  }
+
+  /** What became of a doubtful request has to be found out, for as long as that may take. */
+  private examineSurely(
+    prepared: PreparedRequest,
+    deadline: number
+  ): Effect.Effect<Result.Result<Answer, EventStoreErrorReason> | undefined> {
+    return Effect.gen({ self: this }, function* () {
+      while (true) {
+        const examined = yield* Effect.result(examine(this.log, this.database, this.statements, prepared))
+        if (Result.isSuccess(examined)) return examined.success
+        if (!prepared.isDoubtful) return Result.fail(examined.failure)
+        if (!examined.failure.retryable || performance.now() >= deadline) return Result.fail(unknown(prepared))
+        yield* Effect.sleep(resolveInterval)
+      }
+    })
+  }
+
+  /** Sends a group and answers whom it decides on. Gives those whom it does not. */
+  private send(calls: ReadonlyArray<Call>, deadline: number): Effect.Effect<ReadonlyArray<Open>> {
+    return Effect.gen({ self: this }, function* () {
+      const group = calls.map(({ request }) => request)
+      for (const prepared of group) prepared.timesSent++
+      const sent = yield* Effect.result(
+        this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
+      )
+      if (Result.isFailure(sent)) return yield* this.afterFailure(calls, sent.failure, deadline)
+      const outcome = readOutcome(group, sent.success)
+      for (const results of outcome.results) {
+        for (const result of results ?? []) this.log.add(result.eventRecords, result.lastSequenceNumber)
+      }
+      yield* this.committed(outcome)
+      const refused: Array<Open> = []
+      for (const [index, call] of calls.entries()) {
+        const results = outcome.results[index]
+        if (results === undefined && call.request.timesSent < mostTimesSent) refused.push({ call, toExamine: true })
+        else if (results === undefined) call.answer(Effect.fail(new StoreBusy({ waitedMs: 0 })))
+        else call.answer(Effect.succeed(results))
+      }
+      return refused
+    })
+  }
+
+  /** A group that was refused as a whole is tried one by one, so that no call pays for another's bad luck. */
+  private afterFailure(
+    calls: ReadonlyArray<Call>,
+    failure: Failure | StoreUnavailable,
+    deadline: number
+  ): Effect.Effect<ReadonlyArray<Open>> {
+    return Effect.gen({ self: this }, function* () {
+      const [first] = calls as [Call]
+      if (failure._tag === "Refused" && calls.length > 1) {
+        const open: Array<Open> = []
+        for (const call of calls) open.push(...(yield* this.send([call], deadline)))
+        return open
+      }
+      if (
+        failure._tag === "Refused" &&
+        !(failure.code === uniqueViolation && first.request.timesSent < mostTimesSent)
+      ) {
+        first.answer(Effect.fail(refusal(failure, "append")))
+        return []
+      }
+      if (failure._tag !== "StoreUnavailable") for (const { request } of calls) request.isDoubtful = true
+      const isLate = performance.now() >= deadline
+      return calls.flatMap((call) => {
+        if (call.request.isDoubtful && !isLate) return [{ call, toExamine: true }]
+        call.answer(
+          Effect.fail(failure._tag === "StoreUnavailable" && !call.request.isDoubtful ? failure : unknown(call.request))
+        )
+        return []
+      })
+    })
+  }
+}
+
+/** How often a request is sent that meets others' events every time without being decided. */
+const mostTimesSent = 64
+
+/** An id or a key of the group is in the log: somebody else's, or from an earlier try. */
+const uniqueViolation = "23505"
+
+const unknown = ({ request }: PreparedRequest): CommitUnknown =>
+  new CommitUnknown({ commitId: request.batches[0]![0]!.eventId })
+
+/** What callers hear when the writer ends before they are answered. */
+const verdictAfter = (
+  exit: Exit.Exit<unknown>,
+  prepared: PreparedRequest
+): Effect.Effect<never, EventStoreErrorReason> => {
+  if (prepared.isDoubtful) return Effect.fail(unknown(prepared))
+  return Exit.hasInterrupts(exit) || Exit.isSuccess(exit)
+    ? Effect.fail(new StoreClosed())
+    : Effect.failCause(exit.cause)
+}

@@ -1,0 +1,257 @@
+/**
+ * Statements on connections of a pool. Waiting for a connection and for an answer is bounded; a connection on which
+ * anything went wrong is closed, never given back.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import pg from "pg"
+import { StoreUnavailable } from "../EventStoreError.ts"
+import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver.ts"
+import type { Failure } from "./driverErrors.ts"
+import { toFailure, toUnavailable } from "./driverErrors.ts"
+import type { DatabaseSettings } from "./options.ts"
+import { raised } from "./schema.ts"
+
+export type Rows = ReadonlyArray<ReadonlyArray<string | null>>
+
+/** SQLSTATEs that say that the role's settings do not fit: a transaction that names its own will do. */
+const wrongTransaction: ReadonlySet<string> = new Set([raised.isolation, "25006"])
+
+/** SQLSTATEs of a prepared statement that is not there, or is there already. */
+const lostStatement: ReadonlySet<string> = new Set(["26000", "42P05"])
+
+export class Database {
+  private readonly pool: ClientPool
+  private readonly settings: DatabaseSettings
+  /** Whether writing statements need a transaction that says how it wants to be isolated. */
+  private isExplicit = false
+  /** Whether statements are prepared once a connection. A pooler that hands connections around may not keep them. */
+  private isPrepared = true
+
+  constructor(pool: ClientPool, settings: DatabaseSettings) {
+    this.pool = pool
+    this.settings = settings
+  }
+
+  /** Runs a statement that only reads, or may happen twice. */
+  read(
+    operation: string,
+    statement: Statement,
+    values: Array<unknown>
+  ): Effect.Effect<Rows, Failure | StoreUnavailable> {
+    return this.adapting((query) => this.withClient(operation, (client) => this.ask(client, query), true), {
+      ...statement,
+      values
+    })
+  }
+
+  /**
+   * Runs a statement that writes, in a transaction of its own: usually the one that the server makes for it, which takes one
+   * round trip.
+   */
+  write(
+    operation: string,
+    statement: Statement,
+    values: Array<unknown>
+  ): Effect.Effect<Rows, Failure | StoreUnavailable> {
+    return this.adapting(
+      (query) =>
+        this.isExplicit
+          ? this.inTransaction(operation, query)
+          : this.withClient(operation, (client) => this.ask(client, query), true),
+      { ...statement, values }
+    )
+  }
+
+  /** Runs a query again, another way, when the server says that this way does not fit the role or the pooler. */
+  private adapting<E>(
+    run: (query: Query) => Effect.Effect<Rows, Failure | E>,
+    query: Query
+  ): Effect.Effect<Rows, Failure | E> {
+    return Effect.suspend(() =>
+      Effect.catch(run(this.isPrepared ? query : unnamed(query)), (failure) => {
+        const code = isRefused(failure) ? failure.code : ""
+        if (wrongTransaction.has(code) && !this.isExplicit) this.isExplicit = true
+        else if (lostStatement.has(code) && this.isPrepared) this.isPrepared = false
+        else return Effect.fail(failure)
+        return this.adapting(run, query)
+      })
+    )
+  }
+
+  /** Runs statements on one connection, in order, in one transaction. Text only, for migrations. */
+  script<E>(
+    operation: string,
+    run: (ask: Ask) => Effect.Effect<void, Failure | E>
+  ): Effect.Effect<void, Failure | StoreUnavailable | E> {
+    return this.withClient(
+      operation,
+      (client) => {
+        const ask: Ask = (text, values = []) => this.ask(client, { text, values })
+        return Effect.gen({ self: this }, function* () {
+          yield* ask(begin)
+          yield* run(ask)
+          yield* this.commit(client)
+        })
+      },
+      false
+    )
+  }
+
+  private inTransaction(operation: string, query: Query): Effect.Effect<Rows, Failure | StoreUnavailable> {
+    return this.withClient(
+      operation,
+      (client) =>
+        Effect.gen({ self: this }, function* () {
+          yield* Effect.mapError(this.ask(client, { text: begin }), toRefused)
+          const rows = yield* Effect.mapError(this.ask(client, query), toRefused)
+          yield* this.commit(client)
+          return rows
+        }),
+      false
+    )
+  }
+
+  /** A COMMIT that is answered with ROLLBACK did not commit. */
+  private commit(client: PoolClient): Effect.Effect<void, Failure> {
+    return Effect.flatMap(this.answer(client, { text: "COMMIT" }), ({ command }) =>
+      command === "COMMIT"
+        ? Effect.void
+        : Effect.fail<Failure>({ _tag: "Refused", code: "40000", detail: undefined, waitedMs: 0 })
+    )
+  }
+
+  private ask(client: PoolClient, query: Query): Effect.Effect<Rows, Failure> {
+    return Effect.map(this.answer(client, query), ({ rows }) => rows)
+  }
+
+  /** Sends a query and waits for its answer, for so long. */
+  private answer(client: PoolClient, query: Query): Effect.Effect<ClientAnswer, Failure> {
+    return Effect.callback<ClientAnswer, Failure>((resume) => {
+      const start = performance.now()
+      const timer = setTimeout(
+        () => resume(Effect.fail({ _tag: "Lost", code: "ANSWER_TIMEOUT" })),
+        this.settings.answerTimeout
+      )
+      client.query({ ...query, rowMode: "array", types: asText }).then(
+        (answer) => {
+          clearTimeout(timer)
+          resume(Effect.succeed(answer))
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          resume(Effect.fail(toFailure(error, Math.round(performance.now() - start))))
+        }
+      )
+    })
+  }
+
+  /** Lends a connection. It is closed when the work fails, unless the server only refused a statement by itself. */
+  private withClient<A, E>(
+    operation: string,
+    work: (client: PoolClient) => Effect.Effect<A, Failure | E>,
+    isOneStatement: boolean
+  ): Effect.Effect<A, Failure | StoreUnavailable | E> {
+    return Effect.uninterruptible(
+      Effect.flatMap(this.connect(operation), (client) =>
+        Effect.matchEffect(work(client), {
+          onFailure: (failure) => {
+            client.release(!(isOneStatement && isRefused(failure)))
+            return Effect.fail(failure)
+          },
+          onSuccess: (value) => {
+            client.release()
+            return Effect.succeed(value)
+          }
+        })
+      )
+    )
+  }
+
+  private connect(operation: string): Effect.Effect<PoolClient, StoreUnavailable> {
+    return Effect.callback<PoolClient, StoreUnavailable>((resume) => {
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        resume(Effect.fail(new StoreUnavailable({ code: "CONNECT_TIMEOUT", operation, retryable: true })))
+      }, this.settings.connectTimeout)
+      this.pool.connect().then(
+        (client) => {
+          clearTimeout(timer)
+          if (late) return client.release()
+          resume(Effect.succeed(listened(client)))
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          if (!late) resume(Effect.fail(toUnavailable(error, operation)))
+        }
+      )
+    })
+  }
+}
+
+/** Sends text with parameters on the connection at hand. */
+export type Ask = (text: string, values?: Array<unknown>) => Effect.Effect<Rows, Failure>
+
+type Statement = Pick<ClientQuery, "name" | "text">
+type Query = Pick<ClientQuery, "name" | "text" | "values">
+
+const unnamed = ({ text, values }: Query): Query => (values === undefined ? { text } : { text, values })
+
+const isRefused = (failure: unknown): failure is Failure & { readonly _tag: "Refused" } =>
+  (failure as Failure)._tag === "Refused"
+
+const asText = { getTypeParser: () => (text: string) => text }
+
+const begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+/** Before COMMIT nothing can have happened. */
+const toRefused = (failure: Failure): Failure =>
+  failure._tag === "Lost" ? { _tag: "Refused", code: "08006", detail: undefined, waitedMs: 0 } : failure
+
+const known = new WeakSet<PoolClient>()
+
+/** A broken connection shows in the query at hand and is emitted as well, which nobody else would listen to. */
+const listened = (client: PoolClient): PoolClient => {
+  if (!known.has(client)) {
+    known.add(client)
+    client.on("error", ignore)
+  }
+  return client
+}
+
+const ignore = (): void => undefined
+
+/** The application's pool, or one of the store's own that ends with the scope. */
+export const openDatabase = (settings: DatabaseSettings): Effect.Effect<Database, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const own = settings.pool === undefined ? ownPool(settings) : undefined
+        const pool: ClientPool = settings.pool ?? own!
+        pool.on("error", ignore)
+        return { own, pool }
+      }),
+      ({ own, pool }) =>
+        Effect.callback<void>((resume) => {
+          if (own === undefined) {
+            pool.removeListener("error", ignore)
+            return resume(Effect.void)
+          }
+          own.end().then(
+            () => resume(Effect.void),
+            () => resume(Effect.void)
+          )
+        })
+    ),
+    ({ pool }) => new Database(pool, settings)
+  )
+
+const ownPool = ({ connectTimeout, maxConnections, url }: DatabaseSettings): pg.Pool =>
+  new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    connectionTimeoutMillis: connectTimeout,
+    keepAlive: true,
+    application_name: "evolvent"
+  })

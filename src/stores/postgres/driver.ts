@@ -1,0 +1,36 @@
+/**
+ * What the store needs of the driver: the shapes of `pg`'s pool and clients, so that an application's own pool fits whatever
+ * version of the types it was made with.
+ */
+
+/** A query as `pg` takes it. Rows come as arrays of texts, for the store reads numbers itself. */
+export interface ClientQuery {
+  readonly name?: string
+  readonly text: string
+  readonly values?: Array<unknown>
+  readonly rowMode: "array"
+  /** Leaves every value as the text that the server sent, whatever parsers the application has set. */
+  readonly types: { readonly getTypeParser: () => (text: string) => string }
+}
+
+export interface ClientAnswer {
+  readonly rows: ReadonlyArray<ReadonlyArray<string | null>>
+  /** The first word of the command's tag, for example `COMMIT`. */
+  readonly command: string
+}
+
+/** A connection that is lent out. */
+export interface PoolClient {
+  query(query: ClientQuery): Promise<ClientAnswer>
+  /** Gives the connection back; with `true` it is closed instead. */
+  release(destroy?: boolean): void
+  on(event: "error", listener: (error: Error) => void): unknown
+}
+
+/** A pool of connections: a `pg.Pool`. */
+export interface ClientPool {
+  connect(): Promise<PoolClient>
+  on(event: "error", listener: (error: Error) => void): unknown
+  removeListener(event: "error", listener: (error: Error) => void): unknown
+  readonly options?: object
+}

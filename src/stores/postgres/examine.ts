@@ -1,0 +1,99 @@
+/**
+ * Looks up why a request may not be appended as it is, in the contract's order: is it in the log already, is one of its ids taken,
+ * has its context changed?
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { AppendResult } from "../EventStore.ts"
+import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import { ConditionalAppendConflict } from "../EventStoreError.ts"
+import { findGivenId, givenIds } from "../internal/normaliseEvents.ts"
+import type { AppendCondition } from "../internal/StoreBackend.ts"
+import { uuids } from "./arrays.ts"
+import type { Database, Rows } from "./Database.ts"
+import { readFailure } from "./driverErrors.ts"
+import type { PreparedRequest } from "./groupCommit.ts"
+import { recordedResult } from "./groupCommit.ts"
+import type { PostgresLog } from "./PostgresLog.ts"
+import type { Statements } from "./statements.ts"
+
+type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
+
+/** The verdict; `undefined` when nothing stands in the way, up to the number that is noted in the request. */
+export const examine = (
+  log: PostgresLog,
+  database: Database,
+  statements: Statements,
+  prepared: PreparedRequest
+): Effect.Effect<Verdict | undefined, EventStoreErrorReason> =>
+  Effect.gen(function* () {
+    const { request } = prepared
+    const ask = (statement: Statements["byIds"], values: Array<unknown>) =>
+      Effect.mapError(database.read("look for an append", statement, values), (failure) =>
+        failure._tag === "StoreUnavailable" ? failure : readFailure(failure, "look for an append")
+      )
+    const given = givenIds(request.batches)
+    const commitId = request.batches[0]![0]!.eventId
+    const wanted = prepared.isDoubtful ? [commitId, ...given] : given
+    if (wanted.length > 0) {
+      const found = yield* ask(statements.byIds, [uuids(wanted)])
+      const earlier = prepared.isDoubtful ? yield* ownBatches(log, prepared, found, commitId) : undefined
+      if (earlier !== undefined) return Result.succeed(earlier)
+      const taken = new Set(found.map(([eventId]) => eventId!))
+      const refused = findGivenId(request.batches, request.pathOf, (eventId) => taken.has(eventId))
+      if (refused !== undefined) return Result.fail(refused)
+    }
+    const conflict = request.condition === undefined ? undefined : yield* checkContext(log, prepared, request.condition)
+    return conflict === undefined ? undefined : Result.fail(conflict)
+  })
+
+/** The results of an earlier try that was committed after all: the same ids in the same batches. */
+const ownBatches = (log: PostgresLog, { request }: PreparedRequest, found: Rows, commitId: string) =>
+  Effect.gen(function* () {
+    const first = found.find(([eventId]) => eventId === commitId)
+    if (first === undefined) return undefined
+    let after = Number(first[1]) - 1
+    const results: Array<AppendResult> = []
+    yield* log.head
+    for (const batch of request.batches) {
+      const upTo = after + batch.length
+      const stored = yield* log.between({ after, upTo })
+      const isOwn = stored.every(
+        ({ batchEnd, record }, index) => record.eventId === batch[index]!.eventId && batchEnd === upTo
+      )
+      if (!isOwn) return undefined
+      results.push(recordedResult(stored.map(({ record }) => record)))
+      after = upTo
+    }
+    return results
+  })
+
+/** The conflict; `undefined` when the context's version is the expected one, up to the head that is noted in the request. */
+const checkContext = (log: PostgresLog, prepared: PreparedRequest, condition: AppendCondition) =>
+  Effect.gen(function* () {
+    const { conflictTail, expected, query, revise, seenHead } = condition
+    const known = yield* trustedHead(log, condition)
+    const tailAfter = seenHead ?? expected ?? 0
+    const wantsTail = conflictTail || revise !== undefined
+    const after = known ?? (wantsTail ? Math.min(tailAfter, expected ?? 0) : (expected ?? 0))
+    const seen = yield* log.query({ ...query, minSequenceNumber: after })
+    const head = seen.headSequenceNumber ?? 0
+    const newer = seen.lastReturnedSequenceNumber
+    const actual = known === undefined ? seen.currentContextVersion : (newer ?? expected)
+    if (actual === expected) {
+      prepared.checkedThrough = head
+      return undefined
+    }
+    return ConditionalAppendConflict.withTail(
+      { expected, actual, headSequenceNumber: head },
+      wantsTail ? seen.eventRecords.filter(({ sequenceNumber }) => sequenceNumber > tailAfter) : undefined
+    )
+  })
+
+/** A head that lies before the expected version or past the log's end says nothing: the whole context is looked up. */
+const trustedHead = (log: PostgresLog, { expected, seenHead }: AppendCondition) =>
+  Effect.gen(function* () {
+    if (seenHead === undefined || seenHead < (expected ?? 0)) return undefined
+    const head = seenHead <= log.recent.head ? log.recent.head : yield* log.head
+    return seenHead <= head ? seenHead : undefined
+  })

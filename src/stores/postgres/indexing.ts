@@ -1,0 +1,67 @@
+/**
+ * Keeps the index behind the log in bulk, on a connection of its own, while appends go on. Appends wait only when the index
+ * has fallen far behind.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { ChangeSignal } from "../internal/ChangeSignal.ts"
+import type { Database } from "./Database.ts"
+import type { PostgresLog } from "./PostgresLog.ts"
+import type { Statements } from "./statements.ts"
+
+/** Events that are indexed in one transaction. */
+const eventsPerStep = 8_192
+
+/** How far the index may fall behind, in units of `indexEvery`. */
+const mostBehind = 8
+
+/** Milliseconds before another look when somebody else writes the index, or it could not be written. */
+const retryInterval = 50
+
+export class Indexing {
+  private readonly database: Database
+  private readonly statements: Statements
+  private readonly log: PostgresLog
+  private readonly indexEvery: number
+  private readonly due = new ChangeSignal()
+  private isFailing = false
+  private step = Deferred.makeUnsafe<void>()
+
+  constructor(database: Database, statements: Statements, log: PostgresLog, indexEvery: number) {
+    this.database = database
+    this.statements = statements
+    this.log = log
+    this.indexEvery = indexEvery
+  }
+
+  /** Takes note of the log's new end; resolves when the index is not too far behind, or does not get any further. */
+  readonly committed = (head: number): Effect.Effect<void> => {
+    const behind = head - this.log.indexedThrough
+    if (behind < this.indexEvery) return Effect.void
+    this.due.advance(head)
+    return Effect.suspend(() =>
+      head - this.log.indexedThrough < mostBehind * this.indexEvery || this.isFailing
+        ? Effect.void
+        : Effect.flatMap(Deferred.await(this.step), () => this.committed(head))
+    )
+  }
+
+  /** Writes the index whenever enough waits, for ever. */
+  readonly run: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      yield* this.due.await(this.log.indexedThrough + this.indexEvery - 1)
+      const written = yield* Effect.result(
+        this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
+      )
+      const through = Result.isSuccess(written) ? written.success[0]![0]! : null
+      this.isFailing = Result.isFailure(written)
+      if (through !== null) this.log.indexed(Number(through))
+      const step = this.step
+      this.step = Deferred.makeUnsafe<void>()
+      yield* Deferred.succeed(step, undefined)
+      if (through === null) yield* Effect.sleep(Duration.millis(retryInterval))
+    }
+  })
+}

@@ -1,0 +1,292 @@
+/**
+ * What the store keeps in the database: one schema, created and changed by migrations only.
+ *
+ * - `events`: the log, one row an event. Triggers refuse UPDATE, DELETE and TRUNCATE. `keys` are hashes of the type, the tags
+ *   and the payload's scalars.
+ * - `event_index`: the same keys under an inverted index. It follows the log in bulk, which costs a fraction of indexing every
+ *   event by itself; `log.indexed_through` says how far it is. A process knows what comes after that from the log itself.
+ * - `log`: one row: the format, the log's identity, how far the index reaches.
+ * - `idempotency`: the idempotency keys, each with its append.
+ *
+ * Functions do what has to happen in one round trip. They run with the caller's rights, `write_index` aside, and pin the
+ * planner settings and the search path that they are written for.
+ */
+import { partlyKey } from "./keys.ts"
+
+/** The format that this version reads and writes: the number of its migrations. */
+export const format = 1
+
+/** The columns of an event in the order in which rows are read. */
+const columns = [
+  "sequence_number",
+  "event_id",
+  "event_type",
+  "schema_version",
+  "payload",
+  "tags",
+  "metadata",
+  "occurred_at",
+  "batch_end"
+] as const
+
+/** The columns of an event, read from the table or subquery of that name. */
+export const columnsOf = (name: string): string => columns.map((column) => `${name}.${column}`).join(", ")
+
+/** SQLSTATEs that the functions raise themselves. */
+export const raised = { isolation: "EV001", logEndsEarly: "EV002", sequenceLimit: "EV003" } as const
+
+/** What `read` answers with: the request, the number that the index names, and the event. */
+const rowType = `request int4, number int8, sequence_number int8, event_id uuid, event_type text, schema_version int8,
+  payload text, tags text, metadata text, occurred_at int8, batch_end int8`
+
+/** The migrations of a schema, in order; each is run in one transaction. The schema's name is checked against an allow-list. */
+export const migrations = (schema: string): ReadonlyArray<string> => {
+  const s = `"${schema}"`
+  return [[tables(s), triggers(s), appendFunction(s), readFunction(s), writeIndexFunction(s)].join("\n")]
+}
+
+const tables = (s: string): string => `
+CREATE TABLE ${s}.log (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  format int4 NOT NULL,
+  log_id uuid NOT NULL DEFAULT gen_random_uuid(),
+  indexed_through int8 NOT NULL DEFAULT 0,
+  has_partly_indexed boolean NOT NULL DEFAULT false
+);
+CREATE TABLE ${s}.events (
+  sequence_number int8 PRIMARY KEY,
+  event_id uuid NOT NULL UNIQUE,
+  event_type text COLLATE "C" NOT NULL,
+  schema_version int8 NOT NULL,
+  payload text COLLATE "C" NOT NULL,
+  tags text COLLATE "C" NOT NULL,
+  metadata text COLLATE "C" NOT NULL,
+  occurred_at int8 NOT NULL,
+  batch_end int8 NOT NULL,
+  keys int4[] NOT NULL
+);
+CREATE TABLE ${s}.event_index (
+  sequence_number int8 NOT NULL,
+  keys int4[] NOT NULL
+);
+CREATE INDEX event_index_keys ON ${s}.event_index USING gin (keys) WITH (fastupdate = on, gin_pending_list_limit = 1048576);
+CREATE TABLE ${s}.idempotency (
+  key text COLLATE "C" PRIMARY KEY,
+  fingerprint text COLLATE "C" NOT NULL,
+  first_number int8 NOT NULL,
+  last_number int8 NOT NULL
+);`
+
+const triggers = (s: string): string => `
+CREATE FUNCTION ${s}.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the log is append-only: events are never changed' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${s}.events
+  FOR EACH STATEMENT EXECUTE FUNCTION ${s}.refuse_change();
+ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;`
+
+/**
+ * Judges and writes a group of requests under the log's lock. A request is refused, without saying why, when one of its given
+ * ids or its idempotency key is known, or when something that was recorded after the number up to which its caller has
+ * checked its context may belong to the context. The lock is taken in a statement of its own, so that the ones after it see
+ * what the lock's last holder committed.
+ */
+const appendFunction = (s: string): string => `
+CREATE FUNCTION ${s}.append(
+  event_ids uuid[], event_types text[], schema_versions int8[], payloads text[], all_tags text[], all_metadata text[],
+  left_in_batch int4[], event_requests int4[], flat_keys int4[], key_starts int4[], key_ends int4[],
+  checked_through int8[], alternative_requests int4[], alternative_terms int4[], alls text[], anys text[],
+  given_ids uuid[], given_requests int4[],
+  new_keys text[], fingerprints text[], new_key_requests int4[],
+  lock_milliseconds int4
+) RETURNS TABLE (head int8, occurred_at int8, indexed_through int8, refused int4[])
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  last_end int8;
+  least int8;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'read committed is required' USING ERRCODE = '${raised.isolation}';
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
+  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
+  SELECT e.sequence_number, e.batch_end INTO head, last_end
+    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
+  head := coalesce(head, 0);
+  IF last_end <> head THEN
+    RAISE EXCEPTION 'the log ends within a batch' USING ERRCODE = '${raised.logEndsEarly}', DETAIL = head + 1;
+  END IF;
+  IF head > 9007199254740991 - cardinality(event_ids) THEN
+    RAISE EXCEPTION 'the log is full' USING ERRCODE = '${raised.sequenceLimit}', DETAIL = head;
+  END IF;
+  IF given_ids IS NOT NULL THEN
+    refused := (SELECT array_agg(given_requests[array_position(given_ids, e.event_id)])
+      FROM ${s}.events AS e WHERE e.event_id = ANY (given_ids));
+  END IF;
+  IF new_keys IS NOT NULL THEN
+    refused := array_cat(refused, (SELECT array_agg(new_key_requests[array_position(new_keys, i.key)])
+      FROM ${s}.idempotency AS i WHERE i.key = ANY (new_keys)));
+  END IF;
+  least := (SELECT min(c) FROM unnest(checked_through) AS c);
+  IF head > least THEN
+    refused := array_cat(refused, (
+      WITH newer AS MATERIALIZED (
+        SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least
+      ), postings AS (
+        SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
+      )
+      SELECT array_agg(a.request)
+      FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
+      JOIN postings AS p ON p.term = a.term
+      WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
+        AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
+    ));
+    refused := array_cat(refused, (
+      SELECT array_agg(c.request)
+      FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
+      WHERE c.number < head AND (
+        NOT c.request = ANY (alternative_requests)
+        OR c.number < (SELECT max(e.sequence_number) FROM ${s}.events AS e
+          WHERE e.sequence_number > least AND e.keys @> '{${partlyKey}}'))
+    ));
+  END IF;
+  IF least > head OR EXISTS (SELECT FROM unnest(checked_through) AS c WHERE c > head) THEN
+    refused := array_cat(refused, (
+      SELECT array_agg(c.request) FROM unnest(checked_through) WITH ORDINALITY AS c(number, request) WHERE c.number > head
+    ));
+  END IF;
+  occurred_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  INSERT INTO ${s}.events
+  SELECT head + n.place, n.event_id, n.event_type, n.schema_version, n.payload, n.tags, n.metadata, occurred_at,
+    head + n.place + n.left_in_batch, flat_keys[n.key_start : n.key_end]
+  FROM (
+    SELECT u.*, row_number() OVER (ORDER BY u.ordinal) AS place
+    FROM unnest(
+      event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, event_requests, key_starts, key_ends
+    ) WITH ORDINALITY AS u(
+      event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, request, key_start, key_end, ordinal
+    )
+    WHERE refused IS NULL OR NOT u.request = ANY (refused)
+  ) AS n;
+  IF new_keys IS NOT NULL THEN
+    INSERT INTO ${s}.idempotency
+    SELECT k.key, k.fingerprint, min(e.place) + head, max(e.place) + head
+    FROM unnest(new_keys, fingerprints, new_key_requests) AS k(key, fingerprint, request)
+    JOIN (
+      SELECT r.request, row_number() OVER (ORDER BY r.ordinal) AS place
+      FROM unnest(event_requests) WITH ORDINALITY AS r(request, ordinal)
+      WHERE refused IS NULL OR NOT r.request = ANY (refused)
+    ) AS e ON e.request = k.request
+    GROUP BY k.key, k.fingerprint;
+  END IF;
+  indexed_through := (SELECT l.indexed_through FROM ${s}.log AS l);
+  RETURN NEXT;
+END $$;`
+
+/**
+ * Reads in one snapshot (the function is STABLE): request -1 is the state of the log: its head, the index's reach, whether some
+ * events are indexed in part, the end of the last batch; request 0 are events after what the caller knows, the
+ * others are candidates from the index. Rows past some megabytes come without payload: to be asked for again.
+ */
+const readFunction = (s: string): string => `
+CREATE FUNCTION ${s}.read(
+  known_head int8, known_base int8, most_newer int4,
+  requests int4[], alls text[], anys text[], afters int8[], up_tos int8[], most int4
+) RETURNS TABLE (${rowType})
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  head int8;
+  last_end int8;
+  through int8;
+  partly boolean;
+BEGIN
+  SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
+  SELECT e.sequence_number, e.batch_end INTO head, last_end
+    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
+  RETURN QUERY SELECT -1, coalesce(head, 0), through, NULL::uuid, NULL::text, partly::int4::int8,
+    NULL::text, NULL::text, NULL::text, NULL::int8, coalesce(last_end, 0);
+  IF head > greatest(known_head, through) THEN
+    RETURN QUERY
+    SELECT 0, e.sequence_number, ${cutOff("e")}
+    FROM (
+      SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
+      FROM (
+        SELECT * FROM ${s}.events AS e WHERE e.sequence_number > greatest(known_head, through)
+        ORDER BY e.sequence_number LIMIT most_newer
+      ) AS n
+    ) AS e;
+  END IF;
+  IF requests IS NOT NULL THEN
+    RETURN QUERY
+    SELECT e.request, e.number, ${cutOff("e")}
+    FROM (
+      SELECT a.request, i.sequence_number AS number, e.*,
+        sum(octet_length(e.payload)) OVER (ORDER BY a.request, i.sequence_number) AS bytes
+      FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
+      CROSS JOIN LATERAL (
+        SELECT x.sequence_number FROM ${s}.event_index AS x
+        WHERE x.keys @> a.all_of::int4[] AND (a.any_of IS NULL OR x.keys && a.any_of::int4[])
+          AND x.sequence_number > a.after
+          AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
+          AND x.sequence_number <= a.up_to
+        LIMIT most
+      ) AS i
+      LEFT JOIN ${s}.events AS e ON e.sequence_number = i.sequence_number
+    ) AS e;
+  END IF;
+END $$;`
+
+/** Bytes of payloads in one answer, after which rows come without one. */
+const bytesPerAnswer = 8_388_608
+
+/** The columns of a row with a running sum `bytes`; the payload only as long as the rows before it are not too much together. */
+export const cutOff = (name: string): string =>
+  columnsOf(name).replace(
+    `${name}.payload`,
+    `CASE WHEN ${name}.bytes - octet_length(${name}.payload) < ${bytesPerAnswer} THEN ${name}.payload END`
+  )
+
+/**
+ * Brings the index up to the log, at most some thousands of events at once; says how far it is now, or null when somebody
+ * else is at it. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
+ */
+const writeIndexFunction = (s: string): string => `
+CREATE FUNCTION ${s}.write_index(most int4) RETURNS int8
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  through int8;
+  up_to int8;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(${lockKey(s)}, 2) THEN
+    RETURN NULL;
+  END IF;
+  SELECT l.indexed_through INTO through FROM ${s}.log AS l;
+  SELECT least(max(e.sequence_number), through + most) INTO up_to FROM ${s}.events AS e;
+  IF up_to IS NULL OR up_to <= through THEN
+    RETURN through;
+  END IF;
+  INSERT INTO ${s}.event_index
+    SELECT e.sequence_number, e.keys FROM ${s}.events AS e
+    WHERE e.sequence_number > through AND e.sequence_number <= up_to ORDER BY e.sequence_number;
+  PERFORM gin_clean_pending_list('${s}.event_index_keys'::regclass);
+  UPDATE ${s}.log SET indexed_through = up_to, has_partly_indexed = has_partly_indexed OR EXISTS (
+    SELECT FROM ${s}.events AS e
+    WHERE e.sequence_number > through AND e.sequence_number <= up_to AND e.keys @> '{${partlyKey}}');
+  RETURN up_to;
+END $$;`
+
+/** Advisory locks are named by the table's oid, so every log of a database has its own. */
+const lockKey = (s: string): string => `'${s}.events'::regclass::oid::int4`

@@ -1,0 +1,55 @@
+/** Every statement on a log, schema-qualified, parameters only. */
+import { columnsOf, cutOff } from "./schema.ts"
+
+export interface StatementText {
+  /** Names the prepared statement. */
+  readonly name: string
+  readonly text: string
+}
+
+export type Statements = ReturnType<typeof statements>
+
+/** The statements of one log. */
+export const statements = (schema: string) => {
+  const s = `"${schema}"`
+  const named = (name: string, text: string): StatementText => ({ name: `${schema}_${name}`, text })
+  return {
+    append: named(
+      "append",
+      `SELECT * FROM ${s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`
+    ),
+    read: named("read", `SELECT * FROM ${s}.read($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+    writeIndex: named("write_index", `SELECT ${s}.write_index($1)`),
+    /** Consecutive events after a number, as many as fit into an answer. */
+    scan: named(
+      "scan",
+      `
+SELECT ${cutOff("e")}
+FROM (
+  SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
+  FROM (
+    SELECT ${columnsOf("e")} FROM ${s}.events AS e
+    WHERE e.sequence_number > $1 AND e.sequence_number <= $2 ORDER BY e.sequence_number LIMIT $3
+  ) AS n
+) AS e
+ORDER BY e.sequence_number`
+    ),
+    /** The events of these numbers. */
+    at: named(
+      "at",
+      `
+SELECT ${cutOff("e")}
+FROM (
+  SELECT n.number, e.*, sum(octet_length(e.payload)) OVER (ORDER BY n.ordinal) AS bytes, n.ordinal
+  FROM unnest($1::int8[]) WITH ORDINALITY AS n(number, ordinal)
+  LEFT JOIN ${s}.events AS e ON e.sequence_number = n.number
+) AS e
+ORDER BY e.ordinal`
+    ),
+    byIds: named(
+      "by_ids",
+      `SELECT e.event_id, e.sequence_number, e.batch_end FROM ${s}.events AS e WHERE e.event_id = ANY ($1::uuid[])`
+    ),
+    byKey: named("by_key", `SELECT fingerprint, first_number, last_number FROM ${s}.idempotency WHERE key = $1`)
+  }
+}
