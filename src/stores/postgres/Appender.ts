@@ -11,13 +11,14 @@ import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import type { StoreUnavailable } from "../EventStoreError.ts"
-import { CommitUnknown, StoreBusy, StoreClosed } from "../EventStoreError.ts"
+import { CommitUnknown, ConditionalAppendConflict, StoreBusy, StoreClosed } from "../EventStoreError.ts"
 import type { Pending } from "../internal/CommitQueue.ts"
 import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import type { Database } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import { refusal } from "./driverErrors.ts"
+import type { Verdict } from "./examine.ts"
 import { examine } from "./examine.ts"
 import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
 import { checkRecent, groupParameters, independent, prepareRequest, readOutcome } from "./groupCommit.ts"
@@ -43,7 +44,15 @@ interface Open {
   readonly toExamine: boolean
 }
 
+/** A request with what is known against it; `undefined` when it is ready to be sent. */
+interface Judged {
+  readonly call: Call
+  readonly verdict: Verdict | undefined
+}
+
 export class Appender {
+  /** The highest number that this process knows to be in the log. */
+  private knownHead = 0
   private readonly queue = new CommitQueue<PreparedRequest, Answer>()
   private readonly database: Database
   private readonly statements: Statements
@@ -99,8 +108,8 @@ export class Appender {
       let open = group
       const deadline = performance.now() + this.settings.resolveTimeout
       while (open.length > 0) {
-        const ready = yield* this.judge(open, deadline)
-        open = ready.length === 0 ? [] : yield* Effect.uninterruptible(this.send(ready, deadline))
+        const judged = yield* this.judge(open, deadline)
+        open = yield* Effect.uninterruptible(this.send(judged, deadline))
       }
     }).pipe(
       Effect.onExit((exit) =>
@@ -111,31 +120,25 @@ export class Appender {
     )
   }
 
-  /** Looks up what has to be looked up, and answers what that decides; the others are ready to be sent. */
-  private judge(open: ReadonlyArray<Open>, deadline: number): Effect.Effect<ReadonlyArray<Call>> {
-    const ready = new Set<Call>()
-    const judgeOne = ({ call, toExamine }: Open) => {
-      if (!checkRecent(call.request, this.log.recent) && !toExamine) {
-        ready.add(call)
-        return undefined
-      }
-      return Effect.map(this.examineSurely(call.request, deadline), (verdict) => {
-        if (verdict === undefined) ready.add(call)
-        else call.answer(Effect.fromResult(verdict))
-      })
-    }
-    return Effect.gen({ self: this }, function* () {
-      const toExamine = open.flatMap((it) => judgeOne(it) ?? [])
-      if (toExamine.length > 0) yield* Effect.all(toExamine, { concurrency: "unbounded", discard: true })
-      return open.flatMap(({ call }) => (ready.has(call) ? [call] : []))
-    })
+  /** Looks up what has to be looked up, all at once. */
+  private judge(open: ReadonlyArray<Open>, deadline: number): Effect.Effect<ReadonlyArray<Judged>> {
+    const needsExamination = open.map(
+      ({ call, toExamine }) => checkRecent(call.request, this.log.recent, this.knownHead) || toExamine
+    )
+    if (!needsExamination.includes(true)) return Effect.succeed(open.map(({ call }) => ({ call, verdict: undefined })))
+    return Effect.forEach(
+      open,
+      ({ call }, index) =>
+        Effect.map(
+          needsExamination[index] ? this.examineSurely(call.request, deadline) : Effect.succeed(undefined),
+          (verdict) => ({ call, verdict })
+        ),
+      { concurrency: "unbounded" }
+    )
   }
 
   /** What became of a doubtful request has to be found out, for as long as that may take. */
-  private examineSurely(
-    prepared: PreparedRequest,
-    deadline: number
-  ): Effect.Effect<Result.Result<Answer, EventStoreErrorReason> | undefined> {
+  private examineSurely(prepared: PreparedRequest, deadline: number): Effect.Effect<Verdict | undefined> {
     return Effect.gen({ self: this }, function* () {
       while (true) {
         const examined = yield* Effect.result(examine(this.log, this.database, this.statements, prepared))
@@ -147,28 +150,29 @@ export class Appender {
     })
   }
 
-  /** Sends a group and answers whom it decides on. Gives those whom it does not. */
-  private send(calls: ReadonlyArray<Call>, deadline: number): Effect.Effect<ReadonlyArray<Open>> {
+  /** Sends those of a group that nothing stands in the way of, and answers whom it can. Gives those whom it cannot. */
+  private send(judged: ReadonlyArray<Judged>, deadline: number): Effect.Effect<ReadonlyArray<Open>> {
     return Effect.gen({ self: this }, function* () {
+      const calls = judged.flatMap(({ call, verdict }) => (verdict === undefined ? [call] : []))
       const group = calls.map(({ request }) => request)
       for (const prepared of group) prepared.timesSent++
-      const sent = yield* Effect.result(
-        this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
-      )
-      if (Result.isFailure(sent)) return yield* this.afterFailure(calls, sent.failure, deadline)
+      const sent =
+        calls.length === 0
+          ? undefined
+          : yield* Effect.result(
+              this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
+            )
+      if (sent === undefined || Result.isFailure(sent)) {
+        for (const { call, verdict } of judged) if (verdict !== undefined) call.answer(Effect.fromResult(verdict))
+        return sent === undefined ? [] : yield* this.afterFailure(calls, sent.failure, deadline)
+      }
       const outcome = readOutcome(group, sent.success)
+      this.knownHead = Math.max(this.knownHead, outcome.head)
       for (const results of outcome.results) {
         for (const result of results ?? []) this.log.add(result.eventRecords, result.lastSequenceNumber)
       }
       yield* this.committed(outcome)
-      const refused: Array<Open> = []
-      for (const [index, call] of calls.entries()) {
-        const results = outcome.results[index]
-        if (results === undefined && call.request.timesSent < mostTimesSent) refused.push({ call, toExamine: true })
-        else if (results === undefined) call.answer(Effect.fail(new StoreBusy({ waitedMs: 0 })))
-        else call.answer(Effect.succeed(results))
-      }
-      return refused
+      return answerAll(judged, outcome)
     })
   }
 
@@ -182,7 +186,7 @@ export class Appender {
       const [first] = calls as [Call]
       if (failure._tag === "Refused" && calls.length > 1) {
         const open: Array<Open> = []
-        for (const call of calls) open.push(...(yield* this.send([call], deadline)))
+        for (const call of calls) open.push(...(yield* this.send([{ call, verdict: undefined }], deadline)))
         return open
       }
       if (
@@ -204,6 +208,32 @@ export class Appender {
     })
   }
 }
+
+/** Answers in queue order: who was judged between two others has seen the one and not the other. */
+const answerAll = (judged: ReadonlyArray<Judged>, outcome: GroupOutcome): ReadonlyArray<Open> => {
+  const refused: Array<Open> = []
+  let sent = 0
+  let head = outcome.headBefore
+  for (const { call, verdict } of judged) {
+    if (verdict !== undefined) {
+      call.answer(Effect.fromResult(Result.mapError(verdict, (reason) => seenAt(reason, outcome.headBefore, head))))
+      continue
+    }
+    const results = outcome.results[sent++]
+    if (results !== undefined) {
+      head = results[results.length - 1]!.lastSequenceNumber
+      call.answer(Effect.succeed(results))
+    } else if (call.request.timesSent < mostTimesSent) refused.push({ call, toExamine: true })
+    else call.answer(Effect.fail(new StoreBusy({ waitedMs: 0 })))
+  }
+  return refused
+}
+
+/** A conflict that was found on the log just before the group holds as well after those of the group that came before it. */
+const seenAt = (reason: EventStoreErrorReason, headBefore: number, head: number): EventStoreErrorReason =>
+  reason._tag === "ConditionalAppendConflict" && reason.headSequenceNumber === headBefore && head !== headBefore
+    ? ConditionalAppendConflict.withTail({ ...reason, headSequenceNumber: head }, reason.tail)
+    : reason
 
 /** How often a request is sent that meets others' events every time without being decided. */
 const mostTimesSent = 64

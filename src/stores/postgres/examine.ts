@@ -17,7 +17,8 @@ import { recordedResult } from "./groupCommit.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
 import type { Statements } from "./statements.ts"
 
-type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
+/** What becomes of a request. */
+export type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
 
 /** The verdict; `undefined` when nothing stands in the way, up to the number that is noted in the request. */
 export const examine = (

@@ -97,15 +97,16 @@ const givenNames = ({ batches }: AppendRequest): ReadonlyArray<string> => {
 }
 
 /**
- * Checks a context as far as the newest events in memory reach. Says whether it has to be looked up: when nothing is known of it,
- * or when it has changed.
+ * Checks a context as far as the newest events in memory reach. Says whether it has to be looked up: when too little is known of
+ * it, or when it has changed.
  */
-export const checkRecent = (prepared: PreparedRequest, recent: RecentEvents): boolean => {
+export const checkRecent = (prepared: PreparedRequest, recent: RecentEvents, knownHead: number): boolean => {
   const { condition } = prepared.request
   if (condition === undefined) return false
   const { checkedThrough } = prepared
-  if (checkedThrough === undefined) return true
-  if (checkedThrough < recent.base || checkedThrough >= recent.head) return false
+  if (checkedThrough === undefined || checkedThrough > Math.max(recent.head, knownHead)) return true
+  if (checkedThrough < recent.base) return true
+  if (checkedThrough >= recent.head) return false
   if (recent.lastMatch(condition.query, { after: checkedThrough, upTo: recent.head }) !== undefined) return true
   prepared.checkedThrough = recent.head
   return false
