@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import pg from "pg"
+import * as pg from "pg"
 import { StoreUnavailable } from "../EventStoreError.ts"
 import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver.ts"
 import type { Failure } from "./driverErrors.ts"

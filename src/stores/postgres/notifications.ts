@@ -8,7 +8,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import pg from "pg"
+import * as pg from "pg"
 import type { DatabaseSettings } from "./options.ts"
 
 /** Milliseconds between two notices. */
