@@ -1,10 +1,11 @@
-/** Runs the benchmarks: `npm run bench -- stores [--json]`. */
+/** Runs the benchmarks: `npm run bench -- [stores|postgres] [--json]`. */
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
+import { benchPostgres } from "./postgres.ts"
 import { jsonReport, tableReport } from "./report.ts"
 import { benchStores } from "./stores.ts"
 
-const suites = { stores: benchStores }
+const suites = { stores: benchStores, postgres: benchPostgres }
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

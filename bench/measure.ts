@@ -12,11 +12,15 @@ export const samples = 5
 export type Operation<E = unknown> = (worker: number) => Effect.Effect<unknown, E>
 
 /** Operations a second while `concurrency` workers repeat the operation. */
-export const rateOf = <E>(concurrency: number, operation: Operation<E>): Effect.Effect<number, E> =>
+export const rateOf = <E>(
+  concurrency: number,
+  operation: Operation<E>,
+  millis: number = sampleMillis
+): Effect.Effect<number, E> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const start = clock.monotonicTimeNanosUnsafe()
-    const end = start + BigInt(sampleMillis * 1_000_000)
+    const end = start + BigInt(millis * 1_000_000)
     let done = 0
     const worker = (index: number) =>
       Effect.gen(function* () {

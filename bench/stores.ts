@@ -15,7 +15,7 @@ import type { RawSqlite } from "./rawSqlite.ts"
 import { inMemory, openRawSqlite } from "./rawSqlite.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
-import { contextOf, eventsPerOrder, orderEvent } from "./workload.ts"
+import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts"
 
 const concurrencies = [1, 32, 128]
 const logSizes = [1_000, 100_000, 1_000_000]
@@ -57,7 +57,7 @@ const benchSqlite = (report: Report) =>
 
 const measureAll = (report: Report, name: string, log: Filled, logSize: number, raw: RawSqlite) =>
   Effect.gen(function* () {
-    for (let first = 0; first < logSize; first += 1_000) raw.fill(chunk(first, logSize))
+    for (let first = 0; first < logSize; first += 1_000) raw.fill(orderChunk(first, logSize))
     const measure = (
       work: string,
       concurrency: number,
@@ -90,7 +90,7 @@ interface Filled {
 
 const filled = (store: EventStore, logSize: number) =>
   Effect.gen(function* () {
-    for (let first = 0; first < logSize; first += 1_000) yield* store.append(chunk(first, logSize))
+    for (let first = 0; first < logSize; first += 1_000) yield* store.append(orderChunk(first, logSize))
     return makeLog(store, logSize)
   })
 
@@ -99,10 +99,6 @@ const makeLog = (store: EventStore, logSize: number): Filled => {
   let fresh = orders
   return { store, orders, freshOrder: () => fresh++ }
 }
-
-/** The events of an order lie as far apart as the log is long. */
-const chunk = (first: number, logSize: number) =>
-  Array.from({ length: 1_000 }, (_, index) => orderEvent((first + index) % (logSize / eventsPerOrder), first + index))
 
 const writes = (log: Filled) =>
   concurrencies.flatMap((concurrency) => [

@@ -24,3 +24,7 @@ export const orderEvent = (order: number, index: number): NewEvent => ({
 export const contextOf = (order: number): EventQuery.EventQuery => ({
   filters: [{ eventTypes: ["TicketSold"], payloadPredicates: [{ orderId: `order-${order}` }] }]
 })
+
+/** A thousand events of a log; those of an order lie as far apart as the log is long. */
+export const orderChunk = (first: number, logSize: number): ReadonlyArray<NewEvent> =>
+  Array.from({ length: 1_000 }, (_, index) => orderEvent((first + index) % (logSize / eventsPerOrder), first + index))

@@ -45,7 +45,7 @@ interface Lookup {
   readonly most: number
 }
 
-/** Candidates in a span, ascending and distinct. `undefined` records were too much for one answer. */
+/** Candidates in a span, ascending and distinct. Records that are too large for a common answer are `undefined`. */
 interface Candidates {
   readonly found: ReadonlyArray<{ readonly number: number; readonly stored: StoredRecord | undefined }>
   /** Up to here the index was looked at. */
@@ -185,6 +185,16 @@ export class PostgresLog implements LogReading {
     })
   }
 
+  private matching(query: NormalisedQuery, { found, upTo }: Candidates): Effectful<StepUp> {
+    const missing = found.flatMap(({ number, stored }) => (stored === undefined ? [number] : []))
+    const read = missing.length === 0 ? Effect.succeed([]) : this.recordsAt(missing)
+    return Effect.map(read, (others) => {
+      const ofNumber = new Map(others.map((stored) => [stored.record.sequenceNumber, stored]))
+      const all = found.map(({ number, stored }) => stored ?? ofNumber.get(number)!)
+      return { found: all.filter(({ record }) => matchesQuery(query, record)), position: upTo }
+    })
+  }
+
   private lastOf(query: NormalisedQuery, { found }: Candidates): Effectful<number | undefined> {
     return Effect.gen({ self: this }, function* () {
       for (let end = found.length; end > 0; end -= fewCandidates) {
@@ -214,7 +224,7 @@ export class PostgresLog implements LogReading {
         if (alternatives !== undefined) {
           isFirst = false
           const candidates = yield* this.lookup(alternatives, span, most!)
-          if (candidates.isComplete) return matchingStep(query, candidates, span)
+          if (candidates.isComplete) return yield* this.matching(query, candidates)
           most = most === fewCandidates ? manyCandidates : undefined
           return { found: [], position: span.after }
         }
@@ -308,20 +318,22 @@ export class PostgresLog implements LogReading {
 
   /** Takes over the rows that say what is new since `knownHead`. */
   private takeNewest(rows: Rows, knownHead: number) {
-    const [, head, through, , , partly] = rows[0]!.map(Number) as [number, number, number, number, number, number]
-    if (head < knownHead || head < through || Number(rows[0]![10]) !== head) corrupt(head + 1, "the log ends before it")
+    const [head, partly, through, lastEnd] = [1, 4, 8, 9].map((column) => Number(rows[0]![column])) as Four
+    if (head < knownHead || head < through || lastEnd !== head) corrupt(head + 1, "the log ends before it")
     this.indexed(through)
     if (through > this.recent.head) this.recent = new RecentEvents(through)
     let expected = Math.max(knownHead, through) + 1
     for (let index = 1; index < rows.length && rows[index]![0] === "0"; index++, expected++) {
-      if (isCutOff(rows[index]!, 2)) break
-      const { batchEnd, record } = fromRow(rows[index]!, expected, 2)
+      if (isCutOff(rows[index]!, 1)) break
+      const { batchEnd, record } = fromRow(rows[index]!, expected, 1)
       if (expected === this.recent.head + 1) this.recent.add(record, batchEnd)
     }
     this.recent.rotate(this.indexEvery, this.indexedThrough)
     return { head, through, hasPartly: partly === 1 }
   }
 }
+
+type Four = [number, number, number, number]
 
 /** What the parser throws is the store's own reason. */
 const parsed = <A>(parse: () => A): Effect.Effect<A, CorruptLog> =>
@@ -368,8 +380,9 @@ const toCandidates = (
     if (request < 0) continue
     const number = Number(row[1])
     counts[request]!++
-    if (!found[request]!.has(number))
-      found[request]!.set(number, isCutOff(row, 2) ? undefined : fromRow(row, number, 2))
+    if (found[request]!.has(number)) continue
+    if (row[2] === null) corrupt(number, "the event is missing")
+    found[request]!.set(number, isCutOff(row, 1) ? undefined : fromRow(row, number, 1))
   }
   return group.map(({ alternatives, most, span, withPartly }, index) => ({
     found: [...found[index]!].sort(([a], [b]) => a - b).map(([number, stored]) => ({ number, stored })),
@@ -379,13 +392,4 @@ const toCandidates = (
         : Math.max(span.after, Math.min(covered, span.upTo)),
     isComplete: counts[index]! < most
   }))
-}
-
-const matchingStep = (query: NormalisedQuery, { found, upTo }: Candidates, span: Span): StepUp => {
-  const cut = found.find(({ stored }) => stored === undefined)
-  const position = cut === undefined ? upTo : Math.max(span.after, cut.number - 1)
-  const matching = found.flatMap(({ number, stored }) =>
-    stored !== undefined && number <= position && matchesQuery(query, stored.record) ? [stored] : []
-  )
-  return { found: matching, position }
 }

@@ -35,8 +35,8 @@ export const columnsOf = (name: string): string => columns.map((column) => `${na
 /** SQLSTATEs that the functions raise themselves. */
 export const raised = { isolation: "EV001", logEndsEarly: "EV002", sequenceLimit: "EV003" } as const
 
-/** What `read` answers with: the request, the number that the index names, and the event. */
-const rowType = `request int4, number int8, sequence_number int8, event_id uuid, event_type text, schema_version int8,
+/** What `read` answers with: the request and the event. The id of an event that the index names and the log lacks is null. */
+const rowType = `request int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
   payload text, tags text, metadata text, occurred_at int8, batch_end int8`
 
 /** The migrations of a schema, in order; each is run in one transaction. The schema's name is checked against an allow-list. */
@@ -191,9 +191,9 @@ BEGIN
 END $$;`
 
 /**
- * Reads in one snapshot (the function is STABLE): request -1 is the state of the log: its head, the index's reach, whether some
- * events are indexed in part, the end of the last batch; request 0 are events after what the caller knows, the
- * others are candidates from the index. Rows past some megabytes come without payload: to be asked for again.
+ * Reads in one snapshot (the function is STABLE). Request -1 is the state of the log: its head, whether some events are indexed
+ * in part, the index's reach, the end of the last batch. Request 0 are events after what the caller knows, the others are
+ * candidates from the index. Payloads that are too much for one answer are left out: to be asked for again.
  */
 const readFunction = (s: string): string => `
 CREATE FUNCTION ${s}.read(
@@ -202,7 +202,8 @@ CREATE FUNCTION ${s}.read(
 ) RETURNS TABLE (${rowType})
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET jit = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET enable_memoize = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -214,11 +215,11 @@ BEGIN
   SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
   SELECT e.sequence_number, e.batch_end INTO head, last_end
     FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
-  RETURN QUERY SELECT -1, coalesce(head, 0), through, NULL::uuid, NULL::text, partly::int4::int8,
-    NULL::text, NULL::text, NULL::text, NULL::int8, coalesce(last_end, 0);
+  RETURN QUERY SELECT -1, coalesce(head, 0), NULL::uuid, NULL::text, partly::int4::int8,
+    NULL::text, NULL::text, NULL::text, through, coalesce(last_end, 0);
   IF head > greatest(known_head, through) THEN
     RETURN QUERY
-    SELECT 0, e.sequence_number, ${cutOff("e")}
+    SELECT 0, ${cutOff("e")}
     FROM (
       SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
       FROM (
@@ -229,23 +230,23 @@ BEGIN
   END IF;
   IF requests IS NOT NULL THEN
     RETURN QUERY
-    SELECT e.request, e.number, ${cutOff("e")}
-    FROM (
-      SELECT a.request, i.sequence_number AS number, e.*,
-        sum(octet_length(e.payload)) OVER (ORDER BY a.request, i.sequence_number) AS bytes
-      FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
-      CROSS JOIN LATERAL (
-        SELECT x.sequence_number FROM ${s}.event_index AS x
-        WHERE x.keys @> a.all_of::int4[] AND (a.any_of IS NULL OR x.keys && a.any_of::int4[])
-          AND x.sequence_number > a.after
-          AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
-          AND x.sequence_number <= a.up_to
-        LIMIT most
-      ) AS i
-      LEFT JOIN ${s}.events AS e ON e.sequence_number = i.sequence_number
-    ) AS e;
+    SELECT a.request, i.sequence_number, e.event_id, e.event_type, e.schema_version,
+      CASE WHEN octet_length(e.payload) <= ${bytesPerCandidate} THEN e.payload END, e.tags, e.metadata, e.occurred_at, e.batch_end
+    FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
+    CROSS JOIN LATERAL (
+      SELECT x.sequence_number FROM ${s}.event_index AS x
+      WHERE x.keys @> a.all_of::int4[] AND (a.any_of IS NULL OR x.keys && a.any_of::int4[])
+        AND x.sequence_number > a.after
+        AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
+        AND x.sequence_number <= a.up_to
+      LIMIT most
+    ) AS i
+    LEFT JOIN ${s}.events AS e ON e.sequence_number = i.sequence_number;
   END IF;
 END $$;`
+
+/** Bytes of a candidate's payload above which it comes without. */
+const bytesPerCandidate = 4_096
 
 /** Bytes of payloads in one answer, after which rows come without one. */
 const bytesPerAnswer = 8_388_608

@@ -1,0 +1,17 @@
+/** A process of the PostgreSQL benchmark: appends with 64 in flight and reports its rate. */
+import { PostgresStore } from "evolvent/postgres"
+import * as Effect from "effect/Effect"
+import { rateOf } from "./measure.ts"
+import { conditionalAppends } from "./postgres.ts"
+
+const [, , url, schema, index, millis] = process.argv as [string, string, string, string, string, string]
+
+const rate = await PostgresStore.make({ url, schema }).pipe(
+  Effect.flatMap((store) => {
+    const next = 1_000_000_000 + Number(index) * 100_000_000 + (process.pid % 10_000) * 10_000
+    return rateOf(64, conditionalAppends({ store, orders: 1, next }), Number(millis))
+  }),
+  Effect.scoped,
+  Effect.runPromise
+)
+process.send!(rate)

@@ -1,0 +1,42 @@
+/** The raw driver that the PostgreSQL store is measured beside: the same server, durability and events. */
+import type { NewEvent } from "evolvent"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as pg from "pg"
+
+/** Inserts one row with a prepared statement, in a transaction of its own, on the worker's own connection. */
+export type RawInsert = (worker: number, event: NewEvent) => Effect.Effect<unknown>
+
+/** A table of its own, and a connection for each of the workers. */
+export const openRawPostgres = (
+  url: string,
+  table: string,
+  workers: number
+): Effect.Effect<RawInsert, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clients = yield* Effect.forEach(Array.from({ length: workers }), () => connected(url))
+    yield* Effect.promise(() =>
+      clients[0]!.query(
+        `CREATE TABLE "${table}" (number bigserial PRIMARY KEY, event_type text NOT NULL, payload text NOT NULL, tags text NOT NULL)`
+      )
+    )
+    const text = `INSERT INTO "${table}" (event_type, payload, tags) VALUES ($1, $2, $3)`
+    return (worker, event) =>
+      Effect.promise(() =>
+        clients[worker]!.query({
+          name: "insert",
+          text,
+          values: [event.eventType, JSON.stringify(event.payload), JSON.stringify(event.tags)]
+        })
+      )
+  })
+
+const connected = (url: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new pg.Client({ connectionString: url })
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
