@@ -14,18 +14,17 @@ import type { LogReader, LogReading, Span, StepDown, StepUp, StoredRecord } from
 import { lastMatch, readPage, toQueryResult } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
-import { int4s, int8s, texts } from "./arrays.ts"
+import { int8s } from "./arrays.ts"
+import type { Candidates, Lookup } from "./candidates.ts"
+import { fewCandidates, isCutOff, lookupColumns, toCandidates } from "./candidates.ts"
 import type { Database, Rows } from "./Database.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { Alternative } from "./keys.ts"
-import { addAlternatives, alternativesOf, noAlternatives } from "./keys.ts"
+import { alternativesOf } from "./keys.ts"
 import type { Statements } from "./statements.ts"
 
 /** Rows of one statement: of a scan, and of the newest events. */
 const rowsPerStep = 1_000
-
-/** Candidates of one alternative that are read together with those of other queries. */
-const fewCandidates = 256
 
 /** Candidates that are worth looking up one by one; a query with more of them is read by scanning the log. */
 const manyCandidates = 20_000
@@ -35,23 +34,6 @@ const groupWeight = 1_024
 
 /** Beyond every sequence number. */
 const noLimit = Number.MAX_SAFE_INTEGER
-
-interface Lookup {
-  readonly alternatives: ReadonlyArray<Alternative>
-  /** Whether they were made knowing that some events are indexed in part. */
-  readonly withPartly: boolean
-  readonly span: Span
-  /** Candidates of an alternative; with so many of them the answer may lack some. */
-  readonly most: number
-}
-
-/** Candidates in a span, ascending and distinct. Records that are too large for a common answer are `undefined`. */
-interface Candidates {
-  readonly found: ReadonlyArray<{ readonly number: number; readonly stored: StoredRecord | undefined }>
-  /** Up to here the index was looked at. */
-  readonly upTo: number
-  readonly isComplete: boolean
-}
 
 type Effectful<A> = Effect.Effect<A, EventStoreErrorReason>
 
@@ -344,52 +326,3 @@ const parsed = <A>(parse: () => A): Effect.Effect<A, CorruptLog> =>
       throw thrown
     }
   })
-
-/** A row that is there, without its payload: the rows before it were enough for one answer. */
-const isCutOff = (row: ReadonlyArray<string | null>, offset: number): boolean =>
-  row[offset] !== null && row[offset + 4] === null
-
-const lookupColumns = (group: ReadonlyArray<Lookup>): Array<unknown> => {
-  const columns = noAlternatives()
-  const afters: Array<number> = []
-  const upTos: Array<number> = []
-  let most = fewCandidates
-  for (const [index, { alternatives, most: own, span }] of group.entries()) {
-    most = Math.max(most, own)
-    addAlternatives(columns, index + 1, alternatives)
-    for (let count = alternatives.length; count > 0; count--) {
-      afters.push(span.after)
-      upTos.push(span.upTo)
-    }
-  }
-  return columns.requests.length === 0
-    ? [null, null, null, null, null, null]
-    : [int4s(columns.requests), texts(columns.alls), texts(columns.anys), int8s(afters), int8s(upTos), most]
-}
-
-const toCandidates = (
-  group: ReadonlyArray<Lookup>,
-  rows: Rows,
-  covered: number,
-  isStale: boolean
-): ReadonlyArray<Candidates> => {
-  const found = group.map(() => new Map<number, StoredRecord | undefined>())
-  const counts = group.map(() => 0)
-  for (const row of rows) {
-    const request = Number(row[0]) - 1
-    if (request < 0) continue
-    const number = Number(row[1])
-    counts[request]!++
-    if (found[request]!.has(number)) continue
-    if (row[2] === null) corrupt(number, "the event is missing")
-    found[request]!.set(number, isCutOff(row, 1) ? undefined : fromRow(row, number, 1))
-  }
-  return group.map(({ alternatives, most, span, withPartly }, index) => ({
-    found: [...found[index]!].sort(([a], [b]) => a - b).map(([number, stored]) => ({ number, stored })),
-    upTo:
-      alternatives.length > 0 && isStale && !withPartly
-        ? span.after
-        : Math.max(span.after, Math.min(covered, span.upTo)),
-    isComplete: counts[index]! < most
-  }))
-}

@@ -5,7 +5,7 @@
 import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
 import type { NormalisedFilter, NormalisedQuery } from "../internal/normaliseQuery.ts"
 import type { Term } from "../internal/terms.ts"
-import { collectScalarTerms, tagTerm, typeTerm } from "../internal/terms.ts"
+import { collectScalarTerms, collectTerms, tagTerm, typeTerm } from "../internal/terms.ts"
 
 /** Payload scalars that become keys. An event with more of them is a candidate for every payload predicate. */
 const mostScalars = 128
@@ -27,10 +27,9 @@ export interface Alternative {
 }
 
 /** The distinct keys of an event: its type, its tags, its payload's scalars with their paths. */
-export const keysOf = ({ eventType, payload, tags }: NormalisedEvent): ReadonlyArray<Term> => {
-  const terms: Array<Term> = [typeTerm(eventType)]
-  for (const tag of tags) terms.push(tagTerm(tag))
-  if (!collectScalarTerms(payload, terms, terms.length + mostScalars)) terms.push(partlyKey)
+export const keysOf = (event: NormalisedEvent): ReadonlyArray<Term> => {
+  const terms: Array<Term> = []
+  if (!collectTerms(event, terms, mostScalars)) terms.push(partlyKey)
   return terms.length < 3 ? terms : [...new Set(terms)]
 }
 

@@ -104,15 +104,15 @@ const databaseSettings = (options: DatabaseOptions, trail: Trail): DatabaseSetti
   const whole = wholeOf(trail)
   const { pool, schema = "evolvent", url } = options
   if ((url === undefined) === (pool === undefined)) refuse(trail, "expected either url or pool")
-  within(trail, "url", (at) =>
+  within(trail, "url", url, (_, at) =>
     url === undefined || (typeof url === "string" && /^postgres(ql)?:\/\//.test(url))
       ? url
       : refuse(at, "expected a connection string that begins with postgres://")
   )
-  within(trail, "pool", (at) =>
+  within(trail, "pool", pool, (_, at) =>
     pool === undefined || typeof pool?.connect === "function" ? pool : refuse(at, "expected a pg.Pool")
   )
-  within(trail, "schema", (at) =>
+  within(trail, "schema", schema, (_, at) =>
     typeof schema === "string" && /^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith("pg_")
       ? schema
       : refuse(at, "expected lower-case letters, digits and underscores, at most 48, not pg_")
