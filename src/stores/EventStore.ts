@@ -34,8 +34,20 @@ export interface AppendResult {
   readonly eventRecords: ReadonlyArray<EventRecord>
 }
 
+/** Options of `append`. */
+export interface AppendOptions {
+  /**
+   * Makes the append repeatable (I1): a call with the same key and the same events gives the result of the first one and
+   * records nothing, however often, from whichever process and at once. The events are the same when type, payload,
+   * tags, schema version, metadata and the ids that the caller gave are; a condition takes no part. Other events under the
+   * key are `IdempotencyMismatch`. An append that failed does not use its key up. 1 to 255 bytes of UTF-8, kept as long as
+   * the log. Default: none, every call records its events.
+   */
+  readonly idempotencyKey?: string | undefined
+}
+
 /** What the caller of a conditional append knows, and wants to know of a conflict. */
-export interface AppendIfOptions {
+export interface AppendIfOptions extends AppendOptions {
   /**
    * The `headSequenceNumber` of the snapshot in which the expected version was read. The check then looks only at what
    * was recorded after it, whatever the size of log or context. The caller vouches that up to this head the context's
@@ -49,8 +61,8 @@ export interface AppendIfOptions {
   readonly conflictTail?: boolean | undefined
 }
 
-/** Options of `appendBatchesIf`. */
-export interface AppendBatchesIfOptions extends AppendIfOptions {
+/** Options of `appendBatchesIf`. An idempotency key stands for one append, so there is none for several. */
+export interface AppendBatchesIfOptions extends Omit<AppendIfOptions, "idempotencyKey"> {
   /**
    * Decides again when the context has changed: given the conflict with its tail, the batches to record instead, none at all
    * (`[]`), or `undefined` to fail with the conflict. Called synchronously under the store's write lock, so what it gives
@@ -65,9 +77,12 @@ export interface AppendBatchesIfOptions extends AppendIfOptions {
 export interface EventStore {
   /**
    * Records all events or none, as one consecutive range (A2), numbered without gaps in commit order (A1). A failed append
-   * stores nothing, delivers nothing and consumes no number (A3).
+   * stores nothing, delivers nothing and consumes no number (A3). With an idempotency key it can be repeated (I1).
    */
-  readonly append: (events: ReadonlyArray<NewEvent>) => Effect.Effect<AppendResult, EventStoreError>
+  readonly append: (
+    events: ReadonlyArray<NewEvent>,
+    options?: AppendOptions
+  ) => Effect.Effect<AppendResult, EventStoreError>
 
   /** Reads what matches, with the context's version and the log's head, in one snapshot (Q1 to Q5). Default: all events. */
   readonly query: (query?: EventQuery) => Effect.Effect<QueryResult, EventStoreError>
@@ -75,7 +90,8 @@ export interface EventStore {
   /**
    * Records the events if, and only if, the version of the context is the expected one; `null` means an empty context and
    * 0 is a number like any other (C1). Serialised against every other append (C2). Otherwise
-   * `ConditionalAppendConflict`.
+   * `ConditionalAppendConflict`. A repetition under an idempotency key gets the first result without a look at the
+   * condition, which the first one itself has changed (I1).
    */
   readonly appendIf: (
     events: ReadonlyArray<NewEvent>,

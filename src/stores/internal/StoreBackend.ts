@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import type { AppendResult } from "../EventStore.ts"
 import type * as Result from "effect/Result"
 import type { ConditionalAppendConflict, EventStoreErrorReason } from "../EventStoreError.ts"
+import type { Idempotency } from "./idempotency.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import type { LogReading } from "./reading.ts"
@@ -28,6 +29,8 @@ export type Revision = Result.Result<ReadonlyArray<ReadonlyArray<NormalisedEvent
 export interface AppendRequest {
   readonly batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>
   readonly condition: AppendCondition | undefined
+  /** The key under which the one batch may be repeated (I1); `undefined` for several batches. */
+  readonly idempotency: Idempotency | undefined
   /** How to name an event in an error. */
   readonly pathOf: EventPath
 }

@@ -8,6 +8,7 @@ import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.
 import { EmptyAppend, fromReason, InvalidInput } from "../EventStoreError.ts"
 import type { BatchHandler, StreamOptions } from "../EventStream.ts"
 import { traced } from "../tracing.ts"
+import { checkIdempotency } from "./idempotency.ts"
 import { attempt } from "./normaliseJson.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import { normaliseEvents, findRepeatedId } from "./normaliseEvents.ts"
@@ -26,32 +27,38 @@ export const makeEventStore = (backend: StoreBackend, name: string): EventStore 
   const append = (
     checked: Checked<ReadonlyArray<ReadonlyArray<NormalisedEvent>>>,
     pathOf: EventPath,
+    key: unknown,
     condition: () => Checked<AppendCondition | undefined>
   ): Effect.Effect<ReadonlyArray<AppendResult>, EventStoreError> => {
     if (Result.isFailure(checked)) return Effect.fail(fromReason(checked.failure))
     const batches = checked.success
     const repeated = findRepeatedId(batches, pathOf)
     if (repeated !== undefined) return Effect.fail(fromReason(repeated))
+    const idempotency = checkIdempotency(key, batches[0]!)
+    if (Result.isFailure(idempotency)) return Effect.fail(fromReason(idempotency.failure))
     const checkedCondition = condition()
-    return Result.isFailure(checkedCondition)
-      ? Effect.fail(fromReason(checkedCondition.failure))
-      : Effect.mapErrorEager(backend.commit({ batches, condition: checkedCondition.success, pathOf }), fromReason)
+    if (Result.isFailure(checkedCondition)) return Effect.fail(fromReason(checkedCondition.failure))
+    const request = { batches, condition: checkedCondition.success, idempotency: idempotency.success, pathOf }
+    return Effect.mapErrorEager(backend.commit(request), fromReason)
   }
 
-  const appendOne = (events: unknown, condition: () => Checked<AppendCondition | undefined>) =>
-    Effect.mapEager(append(Result.map(checkEvents(events, "events"), only), inEvents, condition), first)
+  const appendOne = (events: unknown, key: unknown, condition: () => Checked<AppendCondition | undefined>) =>
+    Effect.mapEager(append(Result.map(checkEvents(events, "events"), only), inEvents, key, condition), first)
 
   const attributes = { "evolvent.store": name }
   return {
-    append: (events) => traced("evolvent.append", attributes, () => appendOne(events, unconditional)),
+    append: (events, options) =>
+      traced("evolvent.append", attributes, () => appendOne(events, options?.idempotencyKey, unconditional)),
     appendIf: (events, contextQuery, expected, options) =>
       traced("evolvent.appendIf", attributes, () =>
-        appendOne(events, () => checkCondition(contextQuery, expected, options))
+        appendOne(events, options?.idempotencyKey, () => checkCondition(contextQuery, expected, options))
       ),
     appendBatchesIf: (batches, contextQuery, expected, options) =>
       traced("evolvent.appendBatchesIf", attributes, () =>
-        append(checkBatches(batches, checkEvents), inBatches, () =>
-          checkCondition(contextQuery, expected, options, checkedRevision(options?.revise, checkEvents))
+        append(checkBatches(batches, checkEvents), inBatches, undefined, () =>
+          Result.flatMap(refuseKey(options), () =>
+            checkCondition(contextQuery, expected, options, checkedRevision(options?.revise, checkEvents))
+          )
         )
       ),
     query: (query = EventQuery.all) => traced("evolvent.query", attributes, () => runQuery(backend, query)),
@@ -72,6 +79,17 @@ const only = <A>(batch: A): ReadonlyArray<A> => [batch]
 const unconditional = (): Checked<undefined> => Result.succeed(undefined)
 const inEvents: EventPath = (_, index) => `events[${index}]`
 const inBatches: EventPath = (batch, index) => `batches[${batch}][${index}]`
+
+/** A key that is silently left out would be a promise that is not kept. */
+const refuseKey = (options: AppendIfOptions | undefined): Checked<void> =>
+  options?.idempotencyKey === undefined
+    ? Result.void
+    : Result.fail(
+        new InvalidInput({
+          path: "options.idempotencyKey",
+          problem: "a key stands for one append; leave it out, or append the batches one by one"
+        })
+      )
 
 const checkCondition = (
   contextQuery: unknown,

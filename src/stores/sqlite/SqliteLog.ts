@@ -4,7 +4,12 @@
  */
 import type { Database, Statement } from "better-sqlite3"
 import type { EventRecord } from "../Event.ts"
+import type { AppendResult } from "../EventStore.ts"
+import type { KnownKey } from "../internal/appending.ts"
+import type { Idempotency } from "../internal/idempotency.ts"
+import { isFingerprint } from "../internal/idempotency.ts"
 import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
+import { everything } from "../internal/normaliseQuery.ts"
 import { matchesQuery } from "../internal/match.ts"
 import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
@@ -66,6 +71,20 @@ export class SqliteLog {
     return known
   }
 
+  /** The append of the log that was committed under the key. */
+  findKey(key: string): KnownKey | undefined {
+    const row = this.sql.findKey.get(key) as [string, number, number] | undefined
+    if (row === undefined) return undefined
+    const [fingerprint, firstSequenceNumber, lastSequenceNumber] = row
+    if (!isFingerprint(fingerprint)) {
+      corrupt(firstSequenceNumber, "the fingerprint of its idempotency key is unreadable")
+    }
+    if (!this.isBatch(firstSequenceNumber, lastSequenceNumber)) {
+      corrupt(firstSequenceNumber, "its idempotency key names a range that is not an append of the log")
+    }
+    return { fingerprint, firstSequenceNumber, lastSequenceNumber }
+  }
+
   begin(): void {
     this.sql.begin.run()
   }
@@ -84,6 +103,11 @@ export class SqliteLog {
       record.occurredAt,
       batchEnd
     )
+  }
+
+  /** Adds the key of an append of the transaction under way. */
+  insertKey({ fingerprint, key }: Idempotency, { firstSequenceNumber, lastSequenceNumber }: AppendResult): void {
+    this.sql.insertKey.run(key, fingerprint, firstSequenceNumber, lastSequenceNumber)
   }
 
   /** Writes the index for what waits, if that is enough. The last thing in a transaction before `commit`. */
@@ -172,6 +196,14 @@ export class SqliteLog {
     return records
   }
 
+  /** Whether one append has recorded these numbers, and no others. */
+  private isBatch(first: number, last: number): boolean {
+    if (first < 1 || first > last || last > this.recent.head) return false
+    const { found } = this.up(everything, { after: first - 1, upTo: first }, 1)
+    if (found[0]!.batchEnd !== last) return false
+    return first === 1 || this.up(everything, { after: first - 2, upTo: first - 1 }, 1).found[0]!.batchEnd < first
+  }
+
   /** Expressions that find all candidates; `undefined` when one of the filters can only be scanned for. */
   private expressions(query: NormalisedQuery, withTypes: boolean): ReadonlyArray<string> | undefined {
     if (query.filters === undefined) return undefined
@@ -239,6 +271,8 @@ const prepare = (database: Database, prefix: string) => {
     state: raw(sql.state),
     insertEvent: database.prepare(sql.insertEvent),
     matchIds: raw(sql.matchIds),
+    findKey: raw(sql.findKey),
+    insertKey: database.prepare(sql.insertKey),
     insertWords: database.prepare(sql.insertWords),
     setIndexed: database.prepare(sql.setIndexed),
     matchUp: raw(sql.matchUp),

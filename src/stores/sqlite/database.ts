@@ -1,6 +1,6 @@
 /**
  * Opens the database: file mode, connection settings that are read back, and the schema, created under a lock or compared
- * with what this version knows (L3).
+ * with what this version knows (L3) and brought to its format.
  */
 import Database from "better-sqlite3"
 import { closeSync, openSync } from "node:fs"
@@ -64,8 +64,9 @@ const checkLibrary = (database: Database.Database): void => {
 }
 
 /**
- * Creates the schema in a database that has none of it, or checks the one that is there. Runs under the write lock, so
- * that any number of processes may open an empty database at once. Changes nothing where it refuses.
+ * Creates the schema in a database that has none of it, or checks the one that is there and adds what came after its
+ * format. Runs under the write lock, so that any number of processes may open a database at once. Changes nothing where it
+ * refuses.
  */
 export const prepareSchema = (database: Database.Database, prefix: string, logId: string): void => {
   const run = database.transaction(() => {
@@ -78,15 +79,20 @@ export const prepareSchema = (database: Database.Database, prefix: string, logId
       database.prepare(statements(prefix).createLog).run(format, logId)
       return
     }
-    checkFormat(database, prefix, found[0])
-    for (const [index, { name, sql }] of wanted.entries()) {
-      if (found[index] !== sql) mismatch(`${name} is not the one that evolvent creates: choose another tablePrefix.`)
+    const has = checkFormat(database, prefix, found[0])
+    for (const [index, { name, since, sql }] of wanted.entries()) {
+      if (found[index] === (since <= has ? sql : undefined)) continue
+      mismatch(`${name} is not the one that evolvent creates: choose another tablePrefix.`)
     }
+    if (has === format) return
+    for (const { since, sql } of wanted) if (since > has) database.exec(sql)
+    database.prepare(statements(prefix).setFormat).run(format)
   })
   run.immediate()
 }
 
-const checkFormat = (database: Database.Database, prefix: string, logTable: string | undefined): void => {
+/** The format of the log in the database. */
+const checkFormat = (database: Database.Database, prefix: string, logTable: string | undefined): number => {
   const foreign = `The tables named ${prefix}_... do not belong to evolvent: choose another tablePrefix.`
   if (logTable === undefined || !/\bformat INTEGER\b/.test(logTable)) return mismatch(foreign)
   const found = database.prepare(statements(prefix).formatOf).pluck().get()
@@ -94,6 +100,7 @@ const checkFormat = (database: Database.Database, prefix: string, logTable: stri
   if (found > format) {
     mismatch(`The log has format ${found}, this version of evolvent reads up to ${format}: use a newer version.`)
   }
+  return found
 }
 
 const mismatch = (problem: string): never => {

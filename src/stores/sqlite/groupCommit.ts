@@ -7,7 +7,8 @@ import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { CommitUnknown, StoreBusy } from "../EventStoreError.ts"
-import { admit, record } from "../internal/appending.ts"
+import type { ContextSource } from "../internal/appending.ts"
+import { admit, record, Repeated } from "../internal/appending.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import { attempt, Locked } from "./driverErrors.ts"
 import type { EventText } from "../internal/rows.ts"
@@ -52,7 +53,8 @@ export const commitGroup = (
   let head = log.recent.head
   const written = attempt("append", () => {
     head = log.refresh()
-    const verdicts = group.map((prepared) => apply(log, prepared, occurredAt))
+    const source = contextSource(log)
+    const verdicts = group.map((prepared) => apply(log, source, prepared, occurredAt))
     log.writeIndex()
     return verdicts
   })
@@ -61,9 +63,15 @@ export const commitGroup = (
   if (Result.isSuccess(committed)) return written.success
   if (isRefusal(committed.failure)) return afterFailure(log, group, occurredAt, committed.failure, head)
   attempt("roll back", () => log.rollback(head))
-  return written.success.map((verdict, index) =>
-    Result.isSuccess(verdict) ? Result.fail(unknown(group[index]!)) : verdict
-  )
+  return written.success.map((verdict) => doubtful(verdict, head))
+}
+
+/** What was recorded after `head` may be lost; a refusal, and the result of an earlier commit, stand. */
+const doubtful = (verdict: Verdict, head: number): Verdict => {
+  const first = Result.isSuccess(verdict) ? verdict.success[0] : undefined
+  return first === undefined || first.firstSequenceNumber <= head
+    ? verdict
+    : Result.fail(new CommitUnknown({ commitId: first.commitId }))
 }
 
 /** Whether a failed COMMIT surely did nothing. After an I/O error it may yet turn up, when the log is recovered. */
@@ -71,28 +79,39 @@ const isRefusal = (failure: EventStoreErrorReason | Locked): boolean =>
   failure._tag === "Locked" || failure._tag === "StorageFull"
 
 /** Judges one request and inserts its events. */
-const apply = (log: SqliteLog, prepared: PreparedRequest, occurredAt: number): Verdict =>
-  Result.map(
-    admit(
-      {
-        head: log.recent.head,
-        lastMatch: (query, span) => log.lastMatch(query, span),
-        collect: (query, span) => log.collect(query, span),
-        knownIds: (eventIds) => log.knownIds(eventIds)
-      },
-      prepared.request
-    ),
-    (batches) => {
-      const texts = batches === prepared.request.batches ? prepared.texts : batches.map((batch) => batch.map(toText))
-      return batches.map((batch, index) => {
-        const result = record(batch, log.recent.head, occurredAt)
-        for (const [place, recorded] of result.eventRecords.entries()) {
-          log.insert(recorded, texts[index]![place]!, result.lastSequenceNumber)
-        }
-        return result
-      })
-    }
+const apply = (log: SqliteLog, source: ContextSource, prepared: PreparedRequest, occurredAt: number): Verdict =>
+  Result.map(admit(source, prepared.request), (admitted) =>
+    admitted instanceof Repeated ? admitted.results : insert(log, prepared, admitted, occurredAt)
   )
+
+/** The log as it is at the moment, what earlier requests of the group have inserted included. */
+const contextSource = (log: SqliteLog): ContextSource => ({
+  get head() {
+    return log.recent.head
+  },
+  lastMatch: (query, span) => log.lastMatch(query, span),
+  collect: (query, span) => log.collect(query, span),
+  knownIds: (eventIds) => log.knownIds(eventIds),
+  findKey: (key) => log.findKey(key)
+})
+
+const insert = (
+  log: SqliteLog,
+  { request, texts: prepared }: PreparedRequest,
+  batches: AppendRequest["batches"],
+  occurredAt: number
+): ReadonlyArray<AppendResult> => {
+  const texts = batches === request.batches ? prepared : batches.map((batch) => batch.map(toText))
+  const results = batches.map((batch, index) => {
+    const result = record(batch, log.recent.head, occurredAt)
+    for (const [place, recorded] of result.eventRecords.entries()) {
+      log.insert(recorded, texts[index]![place]!, result.lastSequenceNumber)
+    }
+    return result
+  })
+  if (request.idempotency !== undefined) log.insertKey(request.idempotency, results[0]!)
+  return results
+}
 
 const afterFailure = (
   log: SqliteLog,

@@ -8,28 +8,40 @@
  *   a row's id is the event's number. FTS5 writes sorted runs and merges them, so indexing costs the same in a log of any
  *   size.
  * - `<prefix>_log`: one row: the format, the log's identity, and how far the index reaches.
+ * - `<prefix>_idempotency`: the idempotency keys of appends, with the fingerprint of their events and their range. Since
+ *   format 2.
  */
 
-/** The format that this version reads and writes. */
-export const format = 1
+/** The format that this version writes. Logs of an earlier one are brought to it when they are opened. */
+export const format = 2
 
 /** Names of the tables, quoted. */
 const tables = (prefix: string) => ({
   events: `"${prefix}_events"`,
   index: `"${prefix}_index"`,
-  log: `"${prefix}_log"`
+  log: `"${prefix}_log"`,
+  idempotency: `"${prefix}_idempotency"`
 })
 
-/** The objects of the schema with the SQL that creates them, in the order of creation. */
-export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; readonly sql: string }> => {
-  const { events, index, log } = tables(prefix)
+/** An object of the schema: the SQL that creates it, and the format that it came with. */
+export interface SchemaObject {
+  readonly name: string
+  readonly since: number
+  readonly sql: string
+}
+
+/** The objects of the schema in the order of creation. */
+export const schema = (prefix: string): ReadonlyArray<SchemaObject> => {
+  const { events, idempotency, index, log } = tables(prefix)
   const refuse = (name: string, when: string, message: string) => ({
     name: `${prefix}_${name}`,
+    since: 1,
     sql: `CREATE TRIGGER "${prefix}_${name}" BEFORE ${when} BEGIN SELECT RAISE(ABORT, '${message}'); END`
   })
   return [
     {
       name: `${prefix}_log`,
+      since: 1,
       sql: `CREATE TABLE ${log} (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   format INTEGER NOT NULL,
@@ -40,6 +52,7 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
     },
     {
       name: `${prefix}_events`,
+      since: 1,
       sql: `CREATE TABLE ${events} (
   sequence_number INTEGER PRIMARY KEY,
   event_id TEXT NOT NULL,
@@ -54,6 +67,7 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
     },
     {
       name: `${prefix}_index`,
+      since: 1,
       sql: `CREATE VIRTUAL TABLE ${index} USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')`
     },
     refuse("no_update", `UPDATE ON ${events}`, "the log is append-only: events are never updated"),
@@ -63,7 +77,17 @@ export const schema = (prefix: string): ReadonlyArray<{ readonly name: string; r
       `INSERT ON ${events}
 WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM ${events})`,
       "the log is append-only: an event takes the next number"
-    )
+    ),
+    {
+      name: `${prefix}_idempotency`,
+      since: 2,
+      sql: `CREATE TABLE ${idempotency} (
+  key TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  first_sequence_number INTEGER NOT NULL,
+  last_sequence_number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID`
+    }
   ]
 }
 
@@ -84,7 +108,7 @@ const select = columns.map((column) => `e.${column}`).join(", ")
 
 /** The statements of one log. */
 export const statements = (prefix: string) => {
-  const { events, index, log } = tables(prefix)
+  const { events, idempotency, index, log } = tables(prefix)
   const matching = (direction: "ASC" | "DESC") => `
 SELECT i.rowid, ${select}
 FROM ${index} AS i LEFT JOIN ${events} AS e ON e.sequence_number = i.rowid
@@ -99,10 +123,13 @@ LIMIT ?`
 SELECT e.sequence_number, e.batch_end, indexed_through, has_partly_indexed
 FROM ${log} LEFT JOIN ${events} AS e ON e.sequence_number = (SELECT max(sequence_number) FROM ${events})`,
     formatOf: `SELECT format FROM ${log}`,
+    setFormat: `UPDATE ${log} SET format = ?`,
     createLog: `INSERT INTO ${log} VALUES (1, ?, ?, 0, 0)`,
     /** Few runs to look into, at the price of merging them more often: a context read looks into every run. */
     mergeEarly: `INSERT INTO ${index} (${index}, rank) VALUES ('automerge', 2)`,
     insertEvent: `INSERT INTO ${events} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    findKey: `SELECT fingerprint, first_sequence_number, last_sequence_number FROM ${idempotency} WHERE key = ?`,
+    insertKey: `INSERT INTO ${idempotency} VALUES (?, ?, ?, ?)`,
     matchIds: `
 SELECT e.event_id
 FROM ${index} AS i JOIN ${events} AS e ON e.sequence_number = i.rowid

@@ -47,7 +47,7 @@ describe("a database is refused and not changed", () => {
     Effect.gen(function* () {
       const file = yield* logWith("UPDATE evolvent_log SET format = 99")
       expect(yield* refusal(file)).toContain("format 99")
-      change(file, "UPDATE evolvent_log SET format = 1")
+      change(file, "UPDATE evolvent_log SET format = 2")
       expect((yield* logOf(yield* SqliteStore.make({ file }))).length).toBe(1)
     })
   )
@@ -55,10 +55,10 @@ describe("a database is refused and not changed", () => {
   itEffect("when the log is of a newer format with other tables", () =>
     Effect.gen(function* () {
       const file = yield* logWith(
-        "UPDATE evolvent_log SET format = 2",
+        "UPDATE evolvent_log SET format = 3",
         "ALTER TABLE evolvent_events ADD COLUMN more TEXT"
       )
-      expect(yield* refusal(file)).toContain("format 2")
+      expect(yield* refusal(file)).toContain("format 3")
     })
   )
 
@@ -70,6 +70,7 @@ describe("a database is refused and not changed", () => {
       "a log table with an odd format",
       "CREATE TABLE evolvent_log (format INTEGER); INSERT INTO evolvent_log VALUES ('x')"
     ],
+    ["a table of idempotency keys", "CREATE TABLE evolvent_idempotency (key TEXT)"],
     ["an index table", "CREATE TABLE evolvent_index (words TEXT)"],
     ["a view", "CREATE VIEW evolvent_events AS SELECT 1 AS sequence_number"],
     ["a trigger", "CREATE TABLE x (y); CREATE TRIGGER evolvent_no_update AFTER INSERT ON x BEGIN SELECT 1; END"],
@@ -94,6 +95,10 @@ describe("a database is refused and not changed", () => {
        CREATE TRIGGER evolvent_no_delete BEFORE DELETE ON evolvent_events BEGIN SELECT 1; END`
     ],
     ["the table of events is gone", "DROP TABLE evolvent_events"],
+    ["the table of idempotency keys is gone", "DROP TABLE evolvent_idempotency"],
+    ["the table of idempotency keys is another", "ALTER TABLE evolvent_idempotency ADD COLUMN more TEXT"],
+    ["the format is none that ever was", "UPDATE evolvent_log SET format = 0"],
+    ["the format is another than that of the tables", "UPDATE evolvent_log SET format = 1"],
     ["the index is gone", "DROP TABLE evolvent_index"],
     ["the row of the log is gone", "DELETE FROM evolvent_log"]
   ]
