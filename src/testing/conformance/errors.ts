@@ -41,14 +41,17 @@ const failures = (store: EventStore): ReadonlyArray<Effect.Effect<unknown, Event
     store.appendIf([event("Sold", deep)], Query.all, null, { conflictTail: true }),
     store.appendIf([event("Sold", deep)], Query.withPayload({ secret }), hostile(secret)),
     store.query(Query.withPayload(hostile({ secret, bad: undefined, worse: [undefined] }))),
-    store.query(hostile({ filters: [{ payloadPredicates: secret }] }))
+    store.query(hostile({ filters: [{ payloadPredicates: secret }] })),
+    store.append([event("Sold", deep)], { idempotencyKey: "taken" }),
+    store.append([event("Sold", deep)], { idempotencyKey: hostile({ secret }) })
   ]
 }
 
 export const errors = [
   onStore("5", "errors show nothing of payloads, predicates and metadata", (store) =>
     Effect.gen(function* () {
-      yield* store.append([{ ...event("Sold", { secret }), eventId: secretId, metadata: { note: secret } }])
+      const sold = { ...event("Sold", { secret }), eventId: secretId, metadata: { note: secret } }
+      yield* store.append([sold], { idempotencyKey: "taken" })
       for (const call of failures(store)) {
         const error = yield* errorOf(call)
         for (const text of [
@@ -67,7 +70,7 @@ export const errors = [
   onHarness("5", "errors say whether to try again and whether something may have been committed", (harness) =>
     Effect.gen(function* () {
       const { store, close } = yield* closable(harness.make)
-      yield* store.append([event("Opened")])
+      yield* store.append([event("Opened")], { idempotencyKey: "taken" })
       const table: ReadonlyArray<
         readonly [tag: string, retryable: boolean, call: Effect.Effect<unknown, EventStoreError>]
       > = [
@@ -75,6 +78,7 @@ export const errors = [
         ["InvalidInput", false, store.append([event("")])],
         ["LimitExceeded", false, store.append([event("x".repeat(256))])],
         ["ConditionalAppendConflict", true, store.appendIf([event("Sold")], Query.all, null)],
+        ["IdempotencyMismatch", false, store.append([event("Sold")], { idempotencyKey: "taken" })],
         ["StoreClosed", false, Effect.andThen(close, store.append([event("Sold")]))]
       ]
       for (const [tag, retryable, call] of table) {

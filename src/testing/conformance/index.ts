@@ -11,6 +11,8 @@ import { errors } from "./errors.ts"
 import { hostileInputs } from "./hostileInputs.ts"
 import { hostileQueries } from "./hostileQueries.ts"
 import { lifecycle } from "./lifecycle.ts"
+import { idempotency } from "./idempotency.ts"
+import { idempotentContent } from "./idempotentContent.ts"
 import { limits } from "./limits.ts"
 import { matching } from "./matching.ts"
 import { payloadPredicates } from "./payloadPredicates.ts"
@@ -30,6 +32,8 @@ export const conformance: ReadonlyArray<ConformanceCase> = [
   ...conditionalAppend,
   ...conflictTail,
   ...batchesUnderOneCheck,
+  ...idempotency,
+  ...idempotentContent,
   ...query,
   ...matching,
   ...payloadPredicates,
