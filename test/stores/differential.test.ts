@@ -113,12 +113,16 @@ class Subject {
   private append(given: AppendCommand): Effect.Effect<Outcome> {
     const store = this.store!
     if (given.kind === "append") {
-      return outcomeOf(store.append(given.events.raw as never), (result) => ({ committed: [plainAppend(result)] }))
+      const options = given.key.raw === undefined ? undefined : { idempotencyKey: given.key.raw }
+      return outcomeOf(store.append(given.events.raw as never, options), (result) => ({
+        committed: [plainAppend(result)]
+      }))
     }
     const { query, expected, head, conflictTail } = given.condition
     const options = { headSequenceNumber: head.raw, conflictTail }
     if (given.kind === "appendIf") {
-      const call = store.appendIf(given.events.raw as never, query.raw, expected.raw, options)
+      const keyed = { ...options, idempotencyKey: given.key.raw }
+      const call = store.appendIf(given.events.raw as never, query.raw, expected.raw, keyed)
       return outcomeOf(call, (result) => ({ committed: [plainAppend(result)] }))
     }
     const batches = given.batches.map((batch) => batch.raw)
@@ -197,6 +201,20 @@ const countQueries = (model: ReferenceModel, given: Command): void => {
   else if (given.kind === "atOnce") for (const one of given.commands) countQueries(model, one)
 }
 
+/** How often keys were used again. */
+const keys = { repeated: 0, mismatched: 0 }
+
+const countKeys = (model: ReferenceModel, given: Command, outcome: unknown): void => {
+  if (given.kind === "atOnce") {
+    for (const [index, one] of given.commands.entries()) countKeys(model, one, (outcome as Array<unknown>)[index])
+  }
+  if (given.kind !== "append" && given.kind !== "appendIf") return
+  const { committed, failed } = outcome as Outcome
+  if (failed === "IdempotencyMismatch") keys.mismatched++
+  const kept = model.keepings.find(({ answer }) => answer.committed === committed)
+  if (kept !== undefined && kept.events !== given.events) keys.repeated++
+}
+
 /** Fails with the difference first and the command after it. */
 const agree = (store: string, given: Command, actual: unknown, expected: unknown): void => {
   const compared = Result.try(() => assert.deepStrictEqual(actual, expected))
@@ -230,6 +248,7 @@ const againstAll = <E>(
     const step = Effect.fnUntraced(function* (given: Command) {
       countQueries(oracle.model, given)
       const expected = oracle.run(given)
+      countKeys(oracle.model, given, expected)
       for (const subject of opened) agree(subject.name, given, yield* subject.run(given), expected)
     })
     yield* run(step, oracle.model)
@@ -255,6 +274,7 @@ describe("all stores and the reference model", () => {
       ),
       { numRuns: 120, interruptAfterTimeLimit: 60_000 }
     )
+    assert.ok(keys.repeated >= 20 && keys.mismatched >= 20, `keys were used again too rarely: ${inspect(keys)}`)
     const share = selectivity.proper / selectivity.asked
     assert.ok(share >= 0.2, `only ${Math.round(share * 100)} % of the queries matched a part of the log`)
   })

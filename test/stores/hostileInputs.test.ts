@@ -122,6 +122,12 @@ for (const { name, make } of stores) {
                   const stored: Array<number> = []
                   const appended = yield* typedOnly(store.append(hostile(events)))
                   if (Result.isSuccess(appended)) stored.push(appended.success.committedCount)
+                  const keyed = store.append([{ eventType: "A", payload: 1 }], { idempotencyKey: hostile(position) })
+                  const repeated = yield* typedOnly(keyed)
+                  if (Result.isSuccess(repeated)) {
+                    if (repeated.success.firstSequenceNumber > before) stored.push(1)
+                    if (position !== undefined) assert.deepStrictEqual(yield* keyed, repeated.success)
+                  }
                   yield* typedOnly(store.query(hostile(asked)))
                   const handler = () => Effect.void
                   const stream = yield* typedOnly(store.streamTo(hostile(asked), handler))

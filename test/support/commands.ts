@@ -1,6 +1,6 @@
 /** Commands for a store, valid and hostile, made from choices and from what the model holds at that moment. */
 import type { EventQuery } from "../../src/stores/EventQuery.ts"
-import { eventFaults, eventsFaults, positionFaults, queryFaults } from "./faults.ts"
+import { eventFaults, eventsFaults, keyFaults, positionFaults, queryFaults } from "./faults.ts"
 import type { Choices } from "./generated.ts"
 import { eventTypes, payload, query, tags } from "./generated.ts"
 import type {
@@ -8,6 +8,7 @@ import type {
   Argument,
   Condition,
   EventsArgument,
+  Keyed,
   ReferenceModel,
   ValidEvent
 } from "./referenceModel.ts"
@@ -69,10 +70,70 @@ const condition = (choices: Choices, model: ReferenceModel): Condition => {
   }
 }
 
+const idempotencyKeys = ["k", "K", "k ", "\u{1F39F}", "__proto__"]
+
+const withoutKey: Keyed["key"] = { raw: undefined }
+
+/** The same value with the keys of every object in another order. */
+const turned = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return value.map(turned)
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, member]) => [key, turned(member)])
+  )
+}
+
+/** The same events in other words: keys and tags turned round, tags repeated, ids in upper case, defaults written out. */
+const reworded = ({ events }: EventsArgument): EventsArgument => {
+  const list = events.map(({ raw: event }): Argument<ValidEvent> => {
+    const { eventId, tags = [] } = event
+    return {
+      raw: {
+        metadata: {},
+        schemaVersion: 1,
+        ...event,
+        payload: turned(event.payload),
+        tags: [...tags, ...tags].toReversed(),
+        eventId: eventId?.toUpperCase()
+      }
+    }
+  })
+  return { raw: list.map((event) => event.raw), events: list }
+}
+
+const alterations: ReadonlyArray<(event: ValidEvent) => ValidEvent> = [
+  (event) => ({ ...event, eventId: event.eventId === undefined ? ids[0] : undefined }),
+  (event) => ({ ...event, schemaVersion: (event.schemaVersion ?? 1) + 1 }),
+  (event) => ({ ...event, metadata: { ...event.metadata, more: "" } }),
+  (event) => ({ ...event, tags: [...(event.tags ?? []), "more"] }),
+  (event) => ({ ...event, payload: [event.payload] }),
+  (event) => ({ ...event, eventType: event.eventType === "A" ? "B" : "A" })
+]
+
+/** The events with one small change in the last of them. */
+const altered = (choices: Choices, { events }: EventsArgument): EventsArgument => {
+  const list = [...events.slice(0, -1), { raw: choices.of(alterations)(events.at(-1)!.raw) }]
+  return { raw: list.map((event) => event.raw), events: list }
+}
+
+/** Events, perhaps under a key: a new one, one that stands for the same events already, or one that stands for others. */
+const keyed = (choices: Choices, model: ReferenceModel): Keyed => {
+  if (!choices.chance(30)) return { events: events(choices), key: withoutKey }
+  if (choices.chance(5)) return { events: events(choices), key: choices.of(keyFaults)() }
+  if (model.keepings.length === 0 || choices.chance(50)) {
+    return { events: events(choices), key: { raw: choices.of(idempotencyKeys) } }
+  }
+  const kept = choices.of(model.keepings)
+  if (choices.chance(40)) return { events: altered(choices, kept.events), key: kept.key }
+  return { events: choices.chance(50) ? reworded(kept.events) : kept.events, key: kept.key }
+}
+
 const append = (choices: Choices, model: ReferenceModel): AppendCommand => {
   const kind = choices.below(10)
-  if (kind < 4) return { kind: "append", events: events(choices) }
-  if (kind < 8) return { kind: "appendIf", events: events(choices), condition: condition(choices, model) }
+  if (kind < 4) return { kind: "append", ...keyed(choices, model) }
+  if (kind < 8) return { kind: "appendIf", ...keyed(choices, model), condition: condition(choices, model) }
   const batches = choices.times(choices.chance(5) ? 0 : 1 + choices.below(3), () => events(choices))
   return { kind: "appendBatchesIf", batches, condition: condition(choices, model) }
 }
@@ -98,7 +159,7 @@ export const bulk = (choices: Choices, batchCount: number): AppendCommand => ({
 /** A question about a log, or a conditional append. */
 export const question = (choices: Choices, model: ReferenceModel): Command =>
   choices.chance(30)
-    ? { kind: "appendIf", events: events(choices), condition: condition(choices, model) }
+    ? { kind: "appendIf", ...keyed(choices, model), condition: condition(choices, model) }
     : { kind: choices.chance(20) ? "stream" : "query", query: { raw: query(choices, model.log) } }
 
 /** The next command. */
@@ -111,6 +172,10 @@ export const command = (choices: Choices, model: ReferenceModel): Command => {
     return { kind: "query", query: perhapsFaulty(choices, { ...question, ...cursor }) }
   }
   if (kind < 36) return { kind: "stream", query: perhapsFaulty(choices, query(choices, model.log)) }
-  if (kind < 39) return { kind: "atOnce", commands: choices.times(2 + choices.below(5), () => append(choices, model)) }
+  if (kind < 39) {
+    const first = append(choices, model)
+    const next = () => (choices.chance(20) ? first : append(choices, model))
+    return { kind: "atOnce", commands: [first, ...choices.times(1 + choices.below(5), next)] }
+  }
   return { kind: "reopen" }
 }

@@ -155,5 +155,11 @@ export const positionFaults: ReadonlyArray<() => Argument<never>> = [-1, NaN, 0.
   (raw) => () => ({ raw: raw as never, refusal: invalid("") })
 )
 
+/** What is no idempotency key. */
+export const keyFaults: ReadonlyArray<() => Argument<never>> = badNames.map(([name, refusal]) => () => ({
+  raw: name as never,
+  refusal: refusal("")
+}))
+
 /** The path without the way down into a value that is too deep. */
 export const shortened = (path: string): string => path.replace(/(\.d){50,}$/, "")

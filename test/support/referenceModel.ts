@@ -2,6 +2,7 @@
  * A naive event store, written from the contract's text: a plain array, scanned for every question. Commands carry with
  * them what is wrong with their input, so the model needs no validation of its own and cannot repeat the library's mistakes.
  */
+import { isDeepStrictEqual } from "node:util"
 import type { EventQuery } from "../../src/stores/EventQuery.ts"
 import { matches, propertiesOf } from "./referenceMatcher.ts"
 
@@ -40,9 +41,15 @@ export interface Condition {
   readonly conflictTail: boolean
 }
 
+/** An append of one batch, perhaps under an idempotency key. */
+export interface Keyed {
+  readonly events: EventsArgument
+  readonly key: Argument<string | undefined>
+}
+
 export type AppendCommand =
-  | { readonly kind: "append"; readonly events: EventsArgument }
-  | { readonly kind: "appendIf"; readonly events: EventsArgument; readonly condition: Condition }
+  | ({ readonly kind: "append" } & Keyed)
+  | ({ readonly kind: "appendIf"; readonly condition: Condition } & Keyed)
   | {
       readonly kind: "appendBatchesIf"
       readonly batches: ReadonlyArray<EventsArgument>
@@ -89,9 +96,16 @@ const firstOf = (checks: ReadonlyArray<Check>): Outcome | undefined => {
   return undefined
 }
 
+/** An append that was recorded under a key: which one, and the answer to it. */
+interface Keeping extends Keyed {
+  readonly content: unknown
+  readonly answer: Outcome
+}
+
 export class ReferenceModel {
   readonly batches: Array<ReadonlyArray<ModelRecord>> = []
   readonly log: Array<ModelRecord> = []
+  readonly keepings: Array<Keeping> = []
 
   get head(): number {
     return this.log.length
@@ -124,6 +138,7 @@ export class ReferenceModel {
     const batches = command.kind === "appendBatchesIf" ? command.batches : [command.events]
     const name = (batch: number): string => (command.kind === "appendBatchesIf" ? `batches[${batch}]` : "events")
     const condition = command.kind === "append" ? undefined : command.condition
+    const keyed = command.kind === "appendBatchesIf" ? undefined : command
     const refused = firstOf([
       () => (batches.length === 0 || batches.some(isEmpty) ? { failed: "EmptyAppend" } : undefined),
       ...batches.map(
@@ -132,13 +147,18 @@ export class ReferenceModel {
             refusedEvents(batch, name(index))
       ),
       () => repeatedId(batches, name),
+      () => failed(keyed?.key.refusal, "options.idempotencyKey"),
       () => failed(condition?.query.refusal, "contextQuery"),
       () => failed(condition?.expected.refusal, "expectedContextVersion"),
       () => failed(condition?.head.refusal, "options.headSequenceNumber"),
+      () => keyed && this.repetition(keyed),
       () => this.takenId(batches, name),
       () => condition && this.conflict(condition)
     ])
-    return refused ?? { committed: batches.map((batch) => this.record(batch.events.map((event) => event.raw))) }
+    if (refused !== undefined) return refused
+    const answer = { committed: batches.map((batch) => this.record(batch.events.map((event) => event.raw))) }
+    if (keyed?.key.raw !== undefined) this.keepings.push({ ...keyed, content: contentOf(keyed), answer })
+    return answer
   }
 
   /** What a stream delivers that was registered when the log ended at `from` (S1, S2). */
@@ -146,6 +166,13 @@ export class ReferenceModel {
     return this.batches
       .map((batch) => batch.filter((record) => record.sequenceNumber > from && matches(query, record)))
       .filter((batch) => batch.length > 0)
+  }
+
+  /** I1: the first answer to the same content under the key, the refusal of other content, or nothing for a new key. */
+  private repetition(keyed: Keyed): Outcome | undefined {
+    const kept = this.keepings.find(({ key }) => key.raw !== undefined && key.raw === keyed.key.raw)
+    if (kept === undefined) return undefined
+    return isDeepStrictEqual(contentOf(keyed), kept.content) ? kept.answer : { failed: "IdempotencyMismatch" }
   }
 
   private takenId(batches: ReadonlyArray<EventsArgument>, name: (batch: number) => string): Outcome | undefined {
@@ -174,15 +201,7 @@ export class ReferenceModel {
 
   private record(events: ReadonlyArray<ValidEvent>): Outcome {
     const first = this.head + 1
-    const records = events.map((event, index): ModelRecord => ({
-      sequenceNumber: first + index,
-      eventId: event.eventId?.toLowerCase() ?? "generated",
-      eventType: event.eventType,
-      schemaVersion: event.schemaVersion ?? 1,
-      payload: normalise(event.payload),
-      tags: [...new Set(event.tags ?? [])].sort(),
-      metadata: event.metadata ?? {}
-    }))
+    const records = events.map((event, index): ModelRecord => ({ sequenceNumber: first + index, ...asRecorded(event) }))
     this.batches.push(records)
     this.log.push(...records)
     return {
@@ -194,6 +213,18 @@ export class ReferenceModel {
     }
   }
 }
+
+const asRecorded = (event: ValidEvent): Omit<ModelRecord, "sequenceNumber"> => ({
+  eventId: event.eventId?.toLowerCase() ?? "generated",
+  eventType: event.eventType,
+  schemaVersion: event.schemaVersion ?? 1,
+  payload: normalise(event.payload),
+  tags: [...new Set(event.tags ?? [])].sort(),
+  metadata: event.metadata ?? {}
+})
+
+/** What counts as the content of an append: the events as they are recorded, with the ids that were given. */
+const contentOf = ({ events }: Keyed): unknown => events.events.map(({ raw }) => asRecorded(raw))
 
 const isEmpty = (batch: EventsArgument): boolean => Array.isArray(batch.raw) && batch.raw.length === 0
 
