@@ -32,12 +32,15 @@ export interface AppenderOptions {
   /** Of the payload's text. Default: 1. */
   readonly bytes?: number
   readonly limit?: string
+  /** What the idempotency keys of the appends begin with. Default: no keys. */
+  readonly key?: string
 }
 
 export const startAppender = (options: AppenderOptions): Effect.Effect<Appender, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { bytes = 1, count, file, limit, type } = options
-    const program = [process.execPath, join(import.meta.dirname, "programs/append.mjs"), file, type, count, bytes]
+    const { bytes = 1, count, file, key = [], limit, type } = options
+    const append = join(import.meta.dirname, "programs/append.mjs")
+    const program = [process.execPath, append, file, type, count, bytes].concat(key)
     const [command = "", ...parameters] =
       limit === undefined
         ? program.map(String)
