@@ -76,8 +76,9 @@ const open = (
     const log = new PostgresLog(database, sql, settings.indexEvery)
     const indexing = new Indexing(database, sql, log, settings.indexEvery)
     const notifications = new Notifications(settings, () => changes.wake())
-    const appender = new Appender(database, sql, log, settings, ({ head, headBefore }) =>
+    const appender = new Appender(database, sql, log, settings, ({ head, headBefore, indexedThrough }) =>
       Effect.suspend(() => {
+        log.indexed(indexedThrough)
         if (head === headBefore) return Effect.void
         changes.advance(head)
         notifications.send()

@@ -1,19 +1,20 @@
 /**
- * Looks up why a request may not be appended as it is, in the contract's order: is it in the log already, is one of its ids taken,
- * has its context changed?
+ * Looks up why a request may not be appended as it is, in the contract's order: is it in the log already, is its key known, is one
+ * of its ids taken, has its context changed?
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { ConditionalAppendConflict } from "../EventStoreError.ts"
+import { ConditionalAppendConflict, CorruptLog, IdempotencyMismatch } from "../EventStoreError.ts"
+import { toResult } from "../internal/appending.ts"
+import type { Idempotency } from "../internal/idempotency.ts"
 import { findGivenId, givenIds } from "../internal/normaliseEvents.ts"
 import type { AppendCondition } from "../internal/StoreBackend.ts"
 import { uuids } from "./arrays.ts"
 import type { Database, Rows } from "./Database.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { PreparedRequest } from "./groupCommit.ts"
-import { recordedResult } from "./groupCommit.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
 import type { Statements } from "./statements.ts"
 
@@ -36,16 +37,35 @@ export const examine = (
     const given = givenIds(request.batches)
     const commitId = request.batches[0]![0]!.eventId
     const wanted = prepared.isDoubtful ? [commitId, ...given] : given
-    if (wanted.length > 0) {
-      const found = yield* ask(statements.byIds, [uuids(wanted)])
-      const earlier = prepared.isDoubtful ? yield* ownBatches(log, prepared, found, commitId) : undefined
-      if (earlier !== undefined) return Result.succeed(earlier)
+    const found = wanted.length === 0 ? [] : yield* ask(statements.byIds, [uuids(wanted)])
+    const earlier = prepared.isDoubtful ? yield* ownBatches(log, prepared, found, commitId) : undefined
+    if (earlier !== undefined) return Result.succeed(earlier)
+    if (request.idempotency !== undefined) {
+      const known = yield* ask(statements.byKey, [request.idempotency.key])
+      if (known.length > 0) return yield* repetition(log, request.idempotency, known)
+    }
+    if (given.length > 0) {
       const taken = new Set(found.map(([eventId]) => eventId!))
       const refused = findGivenId(request.batches, request.pathOf, (eventId) => taken.has(eventId))
       if (refused !== undefined) return Result.fail(refused)
     }
     const conflict = request.condition === undefined ? undefined : yield* checkContext(log, prepared, request.condition)
     return conflict === undefined ? undefined : Result.fail(conflict)
+  })
+
+/** The first result of a key, or that it stands for something else (I1). */
+const repetition = (log: PostgresLog, { fingerprint, key }: Idempotency, known: Rows) =>
+  Effect.gen(function* () {
+    const [row] = known
+    const [first, last] = [Number(row![1]), Number(row![2])]
+    if (row![0] !== fingerprint) return Result.fail(new IdempotencyMismatch({ idempotencyKey: key }))
+    const head = yield* log.head
+    const stored =
+      first >= 1 && first <= last && last <= head ? yield* log.between({ after: first - 1, upTo: last }) : []
+    if (stored.length === 0 || stored.some(({ batchEnd }) => batchEnd !== last)) {
+      return yield* new CorruptLog({ sequenceNumber: last, problem: "an idempotency key does not name one append" })
+    }
+    return Result.succeed([toResult(stored.map(({ record }) => record))])
   })
 
 /** The results of an earlier try that was committed after all: the same ids in the same batches. */
@@ -63,7 +83,7 @@ const ownBatches = (log: PostgresLog, { request }: PreparedRequest, found: Rows,
         ({ batchEnd, record }, index) => record.eventId === batch[index]!.eventId && batchEnd === upTo
       )
       if (!isOwn) return undefined
-      results.push(recordedResult(stored.map(({ record }) => record)))
+      results.push(toResult(stored.map(({ record }) => record)))
       after = upTo
     }
     return results

@@ -3,7 +3,6 @@
  * means. A request is sent with the number up to which its context has been checked here; the database refuses it when
  * something newer may belong to the context.
  */
-import type { EventRecord } from "../Event.ts"
 import type { AppendResult } from "../EventStore.ts"
 import { record } from "../internal/appending.ts"
 import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
@@ -90,8 +89,8 @@ const mayMatch = (alternatives: ReadonlyArray<Alternative> | undefined, written:
   written.has(partlyKey) ||
   alternatives.some(({ all }) => all.every((key) => written.has(key)))
 
-const givenNames = ({ batches }: AppendRequest): ReadonlyArray<string> => {
-  const names: Array<string> = []
+const givenNames = ({ batches, idempotency }: AppendRequest): ReadonlyArray<string> => {
+  const names: Array<string> = idempotency === undefined ? [] : [`key ${idempotency.key}`]
   for (const batch of batches) for (const { eventId, idGiven } of batch) if (idGiven) names.push(eventId)
   return names
 }
@@ -128,9 +127,7 @@ export const groupParameters = (group: ReadonlyArray<PreparedRequest>, lockTimeo
     ...keys,
     ...conditionColumns(group),
     ...givenColumns(events, group),
-    null,
-    null,
-    null,
+    ...idempotencyColumns(group),
     lockTimeout
   ]
 }
@@ -169,6 +166,18 @@ const givenColumns = (
   return [uuids(given.map(({ event }) => event.eventId)), int4s(given.map(({ request }) => request))]
 }
 
+const idempotencyColumns = (group: ReadonlyArray<PreparedRequest>): Array<Buffer | null> => {
+  const keyed = group.flatMap(({ request }, index) =>
+    request.idempotency === undefined ? [] : [{ ...request.idempotency, request: index + 1 }]
+  )
+  if (keyed.length === 0) return [null, null, null]
+  return [
+    texts(keyed.map(({ key }) => key)),
+    texts(keyed.map(({ fingerprint }) => fingerprint)),
+    int4s(keyed.map(({ request }) => request))
+  ]
+}
+
 /** What became of a group. */
 export interface GroupOutcome {
   /** The results of each request, in order; `undefined` for one that was refused. */
@@ -193,12 +202,3 @@ export const readOutcome = (group: ReadonlyArray<PreparedRequest>, rows: Rows): 
   })
   return { results, headBefore: Number(head), head: last, indexedThrough: Number(indexedThrough) }
 }
-
-/** The result of a batch that turns out to be in the log. */
-export const recordedResult = (eventRecords: ReadonlyArray<EventRecord>): AppendResult => ({
-  firstSequenceNumber: eventRecords[0]!.sequenceNumber,
-  lastSequenceNumber: eventRecords[eventRecords.length - 1]!.sequenceNumber,
-  committedCount: eventRecords.length,
-  commitId: eventRecords[0]!.eventId,
-  eventRecords: Object.freeze(eventRecords)
-})

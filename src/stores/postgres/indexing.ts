@@ -14,11 +14,11 @@ import type { Statements } from "./statements.ts"
 /** Events that are indexed in one transaction. */
 const eventsPerStep = 8_192
 
-/** How far the index may fall behind, in units of `indexEvery`. */
-const mostBehind = 8
+/** How many events the index may be behind, and so a process keeps in memory, before appends wait for it. */
+const mostBehind = 16_384
 
-/** Milliseconds before another look when somebody else writes the index, or it could not be written. */
-const retryInterval = 50
+/** Milliseconds before another try when the index could not be written. */
+const retryInterval = 100
 
 export class Indexing {
   private readonly database: Database
@@ -42,7 +42,7 @@ export class Indexing {
     if (behind < this.indexEvery) return Effect.void
     this.due.advance(head)
     return Effect.suspend(() =>
-      head - this.log.indexedThrough < mostBehind * this.indexEvery || this.isFailing
+      head - this.log.indexedThrough < mostBehind + this.indexEvery || this.isFailing
         ? Effect.void
         : Effect.flatMap(Deferred.await(this.step), () => this.committed(head))
     )
@@ -55,13 +55,12 @@ export class Indexing {
       const written = yield* Effect.result(
         this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
       )
-      const through = Result.isSuccess(written) ? written.success[0]![0]! : null
       this.isFailing = Result.isFailure(written)
-      if (through !== null) this.log.indexed(Number(through))
+      if (Result.isSuccess(written)) this.log.indexed(Number(written.success[0]![0]))
       const step = this.step
       this.step = Deferred.makeUnsafe<void>()
       yield* Deferred.succeed(step, undefined)
-      if (through === null) yield* Effect.sleep(Duration.millis(retryInterval))
+      if (this.isFailing) yield* Effect.sleep(Duration.millis(retryInterval))
     }
   })
 }

@@ -259,8 +259,8 @@ export const cutOff = (name: string): string =>
   )
 
 /**
- * Brings the index up to the log, at most some thousands of events at once; says how far it is now, or null when somebody
- * else is at it. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
+ * Brings the index up to the log, at most some thousands of events at once, and says how far it is now. Whoever comes while
+ * another is at it waits and finds it done. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
  */
 const writeIndexFunction = (s: string): string => `
 CREATE FUNCTION ${s}.write_index(most int4) RETURNS int8
@@ -271,9 +271,7 @@ DECLARE
   through int8;
   up_to int8;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(${lockKey(s)}, 2) THEN
-    RETURN NULL;
-  END IF;
+  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 2);
   SELECT l.indexed_through INTO through FROM ${s}.log AS l;
   SELECT least(max(e.sequence_number), through + most) INTO up_to FROM ${s}.events AS e;
   IF up_to IS NULL OR up_to <= through THEN
