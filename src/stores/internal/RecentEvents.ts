@@ -12,6 +12,8 @@ import type { Span, StepUp } from "./reading.ts"
 export class RecentEvents {
   private older: EventIndex
   private newer: EventIndex
+  /** Of the newer run, in kibibytes. */
+  private payloads = 0
 
   constructor(base: number) {
     this.older = new EventIndex(base)
@@ -27,8 +29,10 @@ export class RecentEvents {
     return this.newer.head
   }
 
-  add(record: EventRecord, batchEnd: number): void {
+  /** Adds the next record. The length of its payload's text counts for how many are kept. */
+  add(record: EventRecord, batchEnd: number, payloadLength: number): void {
     this.newer.add(record, batchEnd)
+    this.payloads += payloadLength / 1_024
   }
 
   /** Forgets records that were not committed after all. They are never older than the last call of `rotate`. */
@@ -36,9 +40,10 @@ export class RecentEvents {
     this.newer.truncate(head)
   }
 
-  /** Makes room when a run holds `size` records. Records past `indexedThrough` are kept. */
+  /** Makes room when a run holds `size` records, or as many kibibytes of payloads. Records past `indexedThrough` are kept. */
   rotate(size: number, indexedThrough: number): void {
-    if (this.newer.size < size || this.newer.base > indexedThrough) return
+    if (Math.max(this.newer.size, this.payloads) < size || this.newer.base > indexedThrough) return
+    this.payloads = 0
     this.older = this.newer
     this.newer = new EventIndex(this.older.head)
   }

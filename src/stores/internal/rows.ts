@@ -19,11 +19,16 @@ export const toText = (event: NormalisedEvent): EventText => ({
   metadata: JSON.stringify(event.metadata)
 })
 
+/** A record as it was read, with the length of its payload's text. */
+export interface ReadRecord extends StoredRecord {
+  readonly payloadLength: number
+}
+
 /**
  * Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Whole numbers may come as text.
  * Throws `CorruptLog`.
  */
-export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 0): StoredRecord => {
+export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 0): ReadRecord => {
   const batchEnd = Number(row[offset + 8])
   if (row[offset] === null || Number(row[offset]) !== expected) corrupt(expected, "the event is missing")
   if (batchEnd < expected) corrupt(expected, "its batch ends before it")
@@ -38,7 +43,8 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
       metadata: parseMetadata(row[offset + 6] as string, expected),
       occurredAt: Number(row[offset + 7])
     }),
-    batchEnd
+    batchEnd,
+    payloadLength: (row[offset + 4] as string).length
   }
 }
 

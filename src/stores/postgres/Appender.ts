@@ -168,12 +168,20 @@ export class Appender {
       }
       const outcome = readOutcome(group, sent.success)
       this.knownHead = Math.max(this.knownHead, outcome.head)
-      for (const results of outcome.results) {
-        for (const result of results ?? []) this.log.add(result.eventRecords, result.lastSequenceNumber)
-      }
+      this.remember(group, outcome)
       yield* this.committed(outcome)
       return answerAll(judged, outcome)
     })
+  }
+
+  private remember(group: ReadonlyArray<PreparedRequest>, { results }: GroupOutcome): void {
+    for (const [index, { events }] of group.entries()) {
+      const recorded = (results[index] ?? []).flatMap(({ eventRecords }) => eventRecords)
+      for (const [place, record] of recorded.entries()) {
+        const { leftInBatch, text } = events[place]!
+        this.log.add(record, record.sequenceNumber + leftInBatch, text.payload.length)
+      }
+    }
   }
 
   /** A group that was refused as a whole is tried one by one, so that no call pays for another's bad luck. */

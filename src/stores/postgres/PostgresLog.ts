@@ -41,6 +41,8 @@ export class PostgresLog implements LogReading {
   recent = new RecentEvents(0)
   /** How far the index reaches, as far as is known. */
   indexedThrough = 0
+  /** Kibibytes of payloads that were added since the index was last written. */
+  unindexedPayloads = 0
   private hasPartlyIndexed = false
   private readonly lookups = new CommitQueue<Lookup, Candidates>()
   private readonly database: Database
@@ -58,16 +60,18 @@ export class PostgresLog implements LogReading {
   }
 
   /** Adds what this process has committed, where that follows what it knows. */
-  add(records: ReadonlyArray<EventRecord>, batchEnd: number): void {
-    for (const record of records) {
-      if (record.sequenceNumber === this.recent.head + 1) this.recent.add(record, batchEnd)
-    }
+  add(record: EventRecord, batchEnd: number, payloadLength: number): void {
+    if (record.sequenceNumber !== this.recent.head + 1) return
+    this.recent.add(record, batchEnd, payloadLength)
+    this.unindexedPayloads += payloadLength / 1_024
     this.recent.rotate(this.indexEvery, this.indexedThrough)
   }
 
   /** Takes note of how far the index reaches. */
   indexed(through: number): void {
-    this.indexedThrough = Math.max(this.indexedThrough, through)
+    if (through <= this.indexedThrough) return
+    this.indexedThrough = through
+    this.unindexedPayloads = 0
   }
 
   /** Brings the newest events up to date and gives the log's last number. */
@@ -307,10 +311,9 @@ export class PostgresLog implements LogReading {
     let expected = Math.max(knownHead, through) + 1
     for (let index = 1; index < rows.length && rows[index]![0] === "0"; index++, expected++) {
       if (isCutOff(rows[index]!, 1)) break
-      const { batchEnd, record } = fromRow(rows[index]!, expected, 1)
-      if (expected === this.recent.head + 1) this.recent.add(record, batchEnd)
+      const { batchEnd, payloadLength, record } = fromRow(rows[index]!, expected, 1)
+      this.add(record, batchEnd, payloadLength)
     }
-    this.recent.rotate(this.indexEvery, this.indexedThrough)
     return { head, through, hasPartly: partly === 1 }
   }
 }

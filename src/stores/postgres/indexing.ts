@@ -14,7 +14,7 @@ import type { Statements } from "./statements.ts"
 /** Events that are indexed in one transaction. */
 const eventsPerStep = 8_192
 
-/** How many events the index may be behind, and so a process keeps in memory, before appends wait for it. */
+/** How many events, or kibibytes, the index may be behind, and so a process keeps in memory, before appends wait for it. */
 const mostBehind = 16_384
 
 /** Milliseconds before another try when the index could not be written. */
@@ -26,6 +26,8 @@ export class Indexing {
   private readonly log: PostgresLog
   private readonly indexEvery: number
   private readonly due = new ChangeSignal()
+  private timesDue = 0
+  private timesDone = 0
   private isFailing = false
   private step = Deferred.makeUnsafe<void>()
 
@@ -38,20 +40,19 @@ export class Indexing {
 
   /** Takes note of the log's new end; resolves when the index is not too far behind, or does not get any further. */
   readonly committed = (head: number): Effect.Effect<void> => {
-    const behind = head - this.log.indexedThrough
+    const behind = Math.max(head - this.log.indexedThrough, this.log.unindexedPayloads)
     if (behind < this.indexEvery) return Effect.void
-    this.due.advance(head)
-    return Effect.suspend(() =>
-      head - this.log.indexedThrough < mostBehind + this.indexEvery || this.isFailing
-        ? Effect.void
-        : Effect.flatMap(Deferred.await(this.step), () => this.committed(head))
-    )
+    this.due.advance(++this.timesDue)
+    return behind < mostBehind + this.indexEvery || this.isFailing
+      ? Effect.void
+      : Effect.flatMap(Deferred.await(this.step), () => this.committed(head))
   }
 
   /** Writes the index whenever enough waits, for ever. */
   readonly run: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
-      yield* this.due.await(this.log.indexedThrough + this.indexEvery - 1)
+      yield* this.due.await(this.timesDone)
+      this.timesDone = this.timesDue
       const written = yield* Effect.result(
         this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
       )

@@ -14,7 +14,7 @@ import { matchesQuery } from "../internal/match.ts"
 import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
-import type { EventText } from "../internal/rows.ts"
+import type { EventText, ReadRecord } from "../internal/rows.ts"
 import { statements } from "./statements.ts"
 import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
 
@@ -54,8 +54,11 @@ export class SqliteLog {
     if (head === this.recent.head) return head
     if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
     while (this.recent.head < head) {
-      for (const { record, batchEnd } of this.scan({ after: this.recent.head, upTo: head }, rowsPerStep)) {
-        this.recent.add(record, batchEnd)
+      for (const { batchEnd, payloadLength, record } of this.scan(
+        { after: this.recent.head, upTo: head },
+        rowsPerStep
+      )) {
+        this.recent.add(record, batchEnd, payloadLength)
       }
     }
     this.recent.rotate(this.indexEvery, indexedThrough)
@@ -91,7 +94,7 @@ export class SqliteLog {
 
   /** Adds a record of the transaction under way. */
   insert(record: EventRecord, text: EventText, batchEnd: number): void {
-    this.recent.add(record, batchEnd)
+    this.recent.add(record, batchEnd, text.payload.length)
     this.sql.insertEvent.run(
       record.sequenceNumber,
       record.eventId,
@@ -252,7 +255,7 @@ export class SqliteLog {
   }
 
   /** The next rows of the span, every one of them. */
-  private scan(span: Span, limit: number): ReadonlyArray<StoredRecord> {
+  private scan(span: Span, limit: number): ReadonlyArray<ReadRecord> {
     const rows = this.sql.scanUp.all(span.after, span.upTo, limit) as Array<ReadonlyArray<unknown>>
     const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
     const wanted = Math.min(limit, span.upTo - span.after)
