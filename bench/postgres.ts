@@ -11,12 +11,12 @@ import { join } from "node:path"
 import { embeddedPostgres } from "../examples/tickets/embeddedPostgres.ts"
 import type { Operation } from "./measure.ts"
 import { compare, rateOf, sampleMillis } from "./measure.ts"
-import { openRawPostgres } from "./rawPostgres.ts"
+import { dropSchema, openRawPostgres } from "./rawPostgres.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
 import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts"
 
-const logSizes = (process.env["SIZES"] ?? "1000,100000,1000000").split(",").map(Number)
+const logSizes = [1_000, 100_000, 1_000_000]
 const concurrencies = [1, 32, 128]
 
 export const benchPostgres = (report: Report) =>
@@ -29,17 +29,15 @@ export const benchPostgres = (report: Report) =>
 const benchLog = (report: Report, url: string, logSize: number) =>
   Effect.gen(function* () {
     const schema = `bench_${randomBytes(4).toString("hex")}`
+    yield* Effect.addFinalizer(() => dropSchema(url, schema))
     report.progress(`postgres: filling a log of ${logSize}`)
     yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), (store) => fill(store, logSize)))
     const store = yield* PostgresStore.make({ url, schema })
     const log = { store, orders: logSize / eventsPerOrder, next: logSize / eventsPerOrder }
     const measure = (work: string, concurrency: number, operation: Operation) =>
       Effect.gen(function* () {
-        const insert = yield* openRawPostgres(
-          url,
-          `${schema}_raw_${work.replaceAll(" ", "_")}_${concurrency}`,
-          concurrency
-        )
+        const table = `"${schema}"."raw ${work} ${concurrency}"`
+        const insert = yield* openRawPostgres(url, table, concurrency)
         let inserted = 0
         const rates = yield* compare(
           rateOf(concurrency, operation),
@@ -81,20 +79,26 @@ export const conditionalAppends = (log: Log): Operation => {
     })
 }
 
-/** Every command reads the ten or more events of an order and adds one. */
-const readsAndAppends =
-  (log: Log): Operation =>
-  () =>
+/**
+ * Every command reads the context of an order and adds an event to it. The orders are old ones of ten events; in a log with
+ * few of them every order is used ten times, from its first event on.
+ */
+const readsAndAppends = (log: Log): Operation => {
+  const isShort = log.orders < 10_000
+  let command = 0
+  return () =>
     Effect.suspend(() => {
-      const order = (log.next++ * 7_919) % log.orders
+      const index = command++
+      const order = isShort
+        ? log.orders * 1_000_000 + Math.floor(index / 10_000) * 1_000 + (index % 1_000)
+        : (index * 7_919) % log.orders
       return Effect.flatMap(log.store.query(contextOf(order)), (seen) =>
-        Effect.ignore(
-          log.store.appendIf([orderEvent(order, order)], contextOf(order), seen.currentContextVersion, {
-            headSequenceNumber: seen.headSequenceNumber
-          })
-        )
+        log.store.appendIf([orderEvent(order, index)], contextOf(order), seen.currentContextVersion, {
+          headSequenceNumber: seen.headSequenceNumber
+        })
       )
     })
+}
 
 /** Appends of two processes at once, 64 in flight in each, beside one process with as many. */
 const twoProcesses = (report: Report, url: string, schema: string, logSize: number) =>

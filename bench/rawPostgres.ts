@@ -7,7 +7,7 @@ import * as pg from "pg"
 /** Inserts one row with a prepared statement, in a transaction of its own, on the worker's own connection. */
 export type RawInsert = (worker: number, event: NewEvent) => Effect.Effect<unknown>
 
-/** A table of its own, and a connection for each of the workers. */
+/** A table with this quoted name, and a connection for each of the workers. */
 export const openRawPostgres = (
   url: string,
   table: string,
@@ -17,10 +17,10 @@ export const openRawPostgres = (
     const clients = yield* Effect.forEach(Array.from({ length: workers }), () => connected(url))
     yield* Effect.promise(() =>
       clients[0]!.query(
-        `CREATE TABLE "${table}" (number bigserial PRIMARY KEY, event_type text NOT NULL, payload text NOT NULL, tags text NOT NULL)`
+        `CREATE TABLE ${table} (number bigserial PRIMARY KEY, event_type text NOT NULL, payload text NOT NULL, tags text NOT NULL)`
       )
     )
-    const text = `INSERT INTO "${table}" (event_type, payload, tags) VALUES ($1, $2, $3)`
+    const text = `INSERT INTO ${table} (event_type, payload, tags) VALUES ($1, $2, $3)`
     return (worker, event) =>
       Effect.promise(() =>
         clients[worker]!.query({
@@ -40,3 +40,9 @@ const connected = (url: string) =>
     }),
     (client) => Effect.promise(() => client.end())
   )
+
+/** Leaves nothing behind in a server that is not ours. */
+export const dropSchema = (url: string, schema: string): Effect.Effect<void> =>
+  Effect.flatMap(connected(url), (client) =>
+    Effect.promise(() => client.query(`DROP SCHEMA "${schema}" CASCADE`))
+  ).pipe(Effect.scoped, Effect.asVoid)

@@ -42,7 +42,17 @@ const rowType = `request int4, sequence_number int8, event_id uuid, event_type t
 /** The migrations of a schema, in order; each is run in one transaction. The schema's name is checked against an allow-list. */
 export const migrations = (schema: string): ReadonlyArray<string> => {
   const s = `"${schema}"`
-  return [[tables(s), triggers(s), appendFunction(s), readFunction(s), writeIndexFunction(s)].join("\n")]
+  return [
+    [
+      tables(s),
+      triggers(s),
+      appendFunction(s),
+      refuseChangedFunction(s),
+      refuseKnownFunction(s),
+      readFunction(s),
+      writeIndexFunction(s)
+    ].join("\n")
+  ]
 }
 
 const tables = (s: string): string => `
@@ -87,10 +97,10 @@ CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${s}.ev
 ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;`
 
 /**
- * Judges and writes a group of requests under the log's lock. A request is refused, without saying why, when one of its given
- * ids or its idempotency key is known, or when something that was recorded after the number up to which its caller has
- * checked its context may belong to the context. The lock is taken in a statement of its own, so that the ones after it see
- * what the lock's last holder committed.
+ * Writes a group of requests under the log's lock. The lock is taken in a statement of its own, so that the ones after it see
+ * what the lock's last holder committed. A request is refused, without saying why, when one of its given ids or its idempotency
+ * key is known, or when something that was recorded after the number up to which its caller has checked its context may
+ * belong to the context.
  */
 const appendFunction = (s: string): string => `
 CREATE FUNCTION ${s}.append(
@@ -99,15 +109,17 @@ CREATE FUNCTION ${s}.append(
   checked_through int8[], alternative_requests int4[], alternative_terms int4[], alls text[], anys text[],
   given_ids uuid[], given_requests int4[],
   new_keys text[], fingerprints text[], new_key_requests int4[],
-  lock_milliseconds int4
-) RETURNS TABLE (head int8, occurred_at int8, indexed_through int8, refused int4[])
+  lock_milliseconds int4,
+  OUT head int8, OUT occurred_at int8, OUT indexed_through int8, OUT refused int4[]
+)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
+SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
   last_end int8;
-  least int8;
+  least_checked int8;
+  most_checked int8;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'read committed is required' USING ERRCODE = '${raised.isolation}';
@@ -117,64 +129,50 @@ BEGIN
   END IF;
   PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
   PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
-  SELECT e.sequence_number, e.batch_end INTO head, last_end
-    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
-  head := coalesce(head, 0);
+  SELECT l.indexed_through, coalesce(e.sequence_number, 0), coalesce(e.batch_end, 0), c.least, c.most
+    INTO indexed_through, head, last_end, least_checked, most_checked
+    FROM ${s}.log AS l
+    LEFT JOIN (
+      SELECT e.sequence_number, e.batch_end FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1
+    ) AS e ON true
+    CROSS JOIN (SELECT min(c) AS least, max(c) AS most FROM unnest(checked_through) AS c) AS c;
   IF last_end <> head THEN
     RAISE EXCEPTION 'the log ends within a batch' USING ERRCODE = '${raised.logEndsEarly}', DETAIL = head + 1;
   END IF;
   IF head > 9007199254740991 - cardinality(event_ids) THEN
     RAISE EXCEPTION 'the log is full' USING ERRCODE = '${raised.sequenceLimit}', DETAIL = head;
   END IF;
-  IF given_ids IS NOT NULL THEN
-    refused := (SELECT array_agg(given_requests[array_position(given_ids, e.event_id)])
-      FROM ${s}.events AS e WHERE e.event_id = ANY (given_ids));
+  IF least_checked < head OR most_checked > head THEN
+    refused := ${s}.refuse_changed(
+      head, least_checked, checked_through, alternative_requests, alternative_terms, alls, anys);
   END IF;
-  IF new_keys IS NOT NULL THEN
-    refused := array_cat(refused, (SELECT array_agg(new_key_requests[array_position(new_keys, i.key)])
-      FROM ${s}.idempotency AS i WHERE i.key = ANY (new_keys)));
-  END IF;
-  least := (SELECT min(c) FROM unnest(checked_through) AS c);
-  IF head > least THEN
-    refused := array_cat(refused, (
-      WITH newer AS MATERIALIZED (
-        SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least
-      ), postings AS (
-        SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
-      )
-      SELECT array_agg(a.request)
-      FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
-      JOIN postings AS p ON p.term = a.term
-      WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
-        AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
-    ));
-    refused := array_cat(refused, (
-      SELECT array_agg(c.request)
-      FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
-      WHERE c.number < head AND (
-        NOT c.request = ANY (alternative_requests)
-        OR c.number < (SELECT max(e.sequence_number) FROM ${s}.events AS e
-          WHERE e.sequence_number > least AND e.keys @> '{${partlyKey}}'))
-    ));
-  END IF;
-  IF least > head OR EXISTS (SELECT FROM unnest(checked_through) AS c WHERE c > head) THEN
-    refused := array_cat(refused, (
-      SELECT array_agg(c.request) FROM unnest(checked_through) WITH ORDINALITY AS c(number, request) WHERE c.number > head
-    ));
+  IF given_ids IS NOT NULL OR new_keys IS NOT NULL THEN
+    refused := array_cat(refused, ${s}.refuse_known(given_ids, given_requests, new_keys, new_key_requests));
   END IF;
   occurred_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  INSERT INTO ${s}.events
-  SELECT head + n.place, n.event_id, n.event_type, n.schema_version, n.payload, n.tags, n.metadata, occurred_at,
-    head + n.place + n.left_in_batch, flat_keys[n.key_start : n.key_end]
-  FROM (
-    SELECT u.*, row_number() OVER (ORDER BY u.ordinal) AS place
+  IF refused IS NULL THEN
+    INSERT INTO ${s}.events
+    SELECT head + u.place, u.event_id, u.event_type, u.schema_version, u.payload, u.tags, u.metadata, occurred_at,
+      head + u.place + u.left_in_batch, flat_keys[u.key_start : u.key_end]
     FROM unnest(
-      event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, event_requests, key_starts, key_ends
+      event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, key_starts, key_ends
     ) WITH ORDINALITY AS u(
-      event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, request, key_start, key_end, ordinal
-    )
-    WHERE refused IS NULL OR NOT u.request = ANY (refused)
-  ) AS n;
+      event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, key_start, key_end, place
+    );
+  ELSE
+    INSERT INTO ${s}.events
+    SELECT head + n.place, n.event_id, n.event_type, n.schema_version, n.payload, n.tags, n.metadata, occurred_at,
+      head + n.place + n.left_in_batch, flat_keys[n.key_start : n.key_end]
+    FROM (
+      SELECT u.*, row_number() OVER (ORDER BY u.ordinal) AS place
+      FROM unnest(
+        event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, event_requests, key_starts, key_ends
+      ) WITH ORDINALITY AS u(
+        event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, request, key_start, key_end, ordinal
+      )
+      WHERE NOT u.request = ANY (refused)
+    ) AS n;
+  END IF;
   IF new_keys IS NOT NULL THEN
     INSERT INTO ${s}.idempotency
     SELECT k.key, k.fingerprint, min(e.place) + head, max(e.place) + head
@@ -186,8 +184,61 @@ BEGIN
     ) AS e ON e.request = k.request
     GROUP BY k.key, k.fingerprint;
   END IF;
-  indexed_through := (SELECT l.indexed_through FROM ${s}.log AS l);
-  RETURN NEXT;
+END $$;`
+
+/** The requests of whose contexts something may have been recorded after what their callers have checked. */
+const refuseChangedFunction = (s: string): string => `
+CREATE FUNCTION ${s}.refuse_changed(
+  head int8, least_checked int8,
+  checked_through int8[], alternative_requests int4[], alternative_terms int4[], alls text[], anys text[]
+) RETURNS int4[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
+AS $$
+BEGIN
+  RETURN (
+    WITH newer AS MATERIALIZED (
+      SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least_checked
+    ), postings AS (
+      SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
+    ), partly AS (
+      SELECT max(n.sequence_number) AS number FROM newer AS n WHERE n.keys @> '{${partlyKey}}'
+    )
+    SELECT array_agg(changed.request)
+    FROM (
+      SELECT a.request
+      FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
+      JOIN postings AS p ON p.term = a.term
+      WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
+        AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
+      UNION
+      SELECT c.request
+      FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
+      WHERE c.number > head OR c.number < (SELECT p.number FROM partly AS p)
+        OR (c.number < head AND NOT c.request = ANY (alternative_requests))
+    ) AS changed
+  );
+END $$;`
+
+/** The requests whose given ids or idempotency keys are known. */
+const refuseKnownFunction = (s: string): string => `
+CREATE FUNCTION ${s}.refuse_known(
+  given_ids uuid[], given_requests int4[], new_keys text[], new_key_requests int4[]
+) RETURNS int4[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+BEGIN
+  RETURN (
+    SELECT array_agg(known.request)
+    FROM (
+      SELECT given_requests[array_position(given_ids, e.event_id)] AS request
+      FROM ${s}.events AS e WHERE e.event_id = ANY (given_ids)
+      UNION
+      SELECT new_key_requests[array_position(new_keys, i.key)]
+      FROM ${s}.idempotency AS i WHERE i.key = ANY (new_keys)
+    ) AS known
+  );
 END $$;`
 
 /**
