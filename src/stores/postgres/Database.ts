@@ -68,15 +68,17 @@ export class Database {
     run: (query: Query) => Effect.Effect<Rows, Failure | E>,
     query: Query
   ): Effect.Effect<Rows, Failure | E> {
-    return Effect.suspend(() =>
-      Effect.catch(run(this.isPrepared ? query : unnamed(query)), (failure) => {
+    return Effect.suspend(() => {
+      // As this run goes about it: while it is under way another one may find out the same.
+      const { isExplicit, isPrepared } = this
+      return Effect.catch(run(isPrepared ? query : unnamed(query)), (failure) => {
         const code = isRefused(failure) ? failure.code : ""
-        if (wrongTransaction.has(code) && !this.isExplicit) this.isExplicit = true
-        else if (lostStatement.has(code) && this.isPrepared) this.isPrepared = false
+        if (wrongTransaction.has(code) && !isExplicit) this.isExplicit = true
+        else if (lostStatement.has(code) && isPrepared) this.isPrepared = false
         else return Effect.fail(failure)
         return this.adapting(run, query)
       })
-    )
+    })
   }
 
   /** Runs statements on one connection, in order, in one transaction. Text only, for migrations. */
@@ -136,7 +138,7 @@ export class Database {
       client.query({ ...query, rowMode: "array", types: asText }).then(
         (answer) => {
           clearTimeout(timer)
-          resume(Effect.succeed(answer))
+          resume(isWhole(answer) ? Effect.succeed(answer) : Effect.fail({ _tag: "Lost", code: "BROKEN_ANSWER" }))
         },
         (error: unknown) => {
           clearTimeout(timer)
@@ -156,11 +158,11 @@ export class Database {
       Effect.flatMap(this.connect(operation), (client) =>
         Effect.matchEffect(work(client), {
           onFailure: (failure) => {
-            client.release(!(isOneStatement && isRefused(failure)))
+            giveBack(client, !(isOneStatement && isRefused(failure)))
             return Effect.fail(failure)
           },
           onSuccess: (value) => {
-            client.release()
+            giveBack(client, false)
             return Effect.succeed(value)
           }
         })
@@ -179,7 +181,9 @@ export class Database {
         (client) => {
           clearTimeout(timer)
           if (late) return client.release()
-          resume(Effect.succeed(listened(client)))
+          // A broken connection shows in the query at hand and is emitted as well, which nobody else would listen to.
+          client.on("error", ignore)
+          resume(Effect.succeed(client))
         },
         (error: unknown) => {
           clearTimeout(timer)
@@ -209,15 +213,14 @@ const begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 const toRefused = (failure: Failure): Failure =>
   failure._tag === "Lost" ? { _tag: "Refused", code: "08006", detail: undefined, waitedMs: 0 } : failure
 
-const known = new WeakSet<PoolClient>()
+/** Whether everything has come that the server says it has sent. */
+const isWhole = ({ command, rowCount, rows }: ClientAnswer): boolean =>
+  command !== null && (command !== "SELECT" || rowCount === rows.length)
 
-/** A broken connection shows in the query at hand and is emitted as well, which nobody else would listen to. */
-const listened = (client: PoolClient): PoolClient => {
-  if (!known.has(client)) {
-    known.add(client)
-    client.on("error", ignore)
-  }
-  return client
+/** From here on the pool listens to the connection. */
+const giveBack = (client: PoolClient, isBroken: boolean): void => {
+  client.release(isBroken)
+  client.removeListener("error", ignore)
 }
 
 const ignore = (): void => undefined

@@ -15,8 +15,10 @@ export interface ClientQuery {
 
 export interface ClientAnswer {
   readonly rows: ReadonlyArray<ReadonlyArray<string | null>>
-  /** The first word of the command's tag, for example `COMMIT`. */
-  readonly command: string
+  /** The first word of the command's tag, for example `COMMIT`; `null` when none came. */
+  readonly command: string | null
+  /** How many rows the tag says there are. */
+  readonly rowCount: number | null
 }
 
 /** A connection that is lent out. */
@@ -25,6 +27,7 @@ export interface PoolClient {
   /** Gives the connection back; with `true` it is closed instead. */
   release(destroy?: boolean): void
   on(event: "error", listener: (error: Error) => void): unknown
+  removeListener(event: "error", listener: (error: Error) => void): unknown
 }
 
 /** A pool of connections: a `pg.Pool`. */
