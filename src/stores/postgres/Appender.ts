@@ -17,7 +17,7 @@ import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import type { Database } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
-import { refusal } from "./driverErrors.ts"
+import { readFailure } from "./driverErrors.ts"
 import type { Verdict } from "./examine.ts"
 import { examine } from "./examine.ts"
 import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
@@ -106,10 +106,12 @@ export class Appender {
   private settle(group: ReadonlyArray<Open>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       let open = group
-      const deadline = performance.now() + this.settings.resolveTimeout
       while (open.length > 0) {
-        const judged = yield* this.judge(open, deadline)
-        open = yield* Effect.uninterruptible(this.send(judged, deadline))
+        if (open.some(({ call }) => call.request.isDoubtful && call.request.timesSent > 1)) {
+          yield* Effect.sleep(resolveInterval)
+        }
+        const judged = yield* this.judge(open)
+        open = yield* Effect.uninterruptible(this.send(judged))
       }
     }).pipe(
       Effect.onExit((exit) =>
@@ -121,7 +123,7 @@ export class Appender {
   }
 
   /** Looks up what has to be looked up, all at once. */
-  private judge(open: ReadonlyArray<Open>, deadline: number): Effect.Effect<ReadonlyArray<Judged>> {
+  private judge(open: ReadonlyArray<Open>): Effect.Effect<ReadonlyArray<Judged>> {
     const needsExamination = open.map(
       ({ call, toExamine }) => checkRecent(call.request, this.log.recent, this.knownHead) || toExamine
     )
@@ -130,7 +132,7 @@ export class Appender {
       open,
       ({ call }, index) =>
         Effect.map(
-          needsExamination[index] ? this.examineSurely(call.request, deadline) : Effect.succeed(undefined),
+          needsExamination[index] ? this.examineSurely(call.request) : Effect.succeed(undefined),
           (verdict) => ({ call, verdict })
         ),
       { concurrency: "unbounded" }
@@ -138,20 +140,20 @@ export class Appender {
   }
 
   /** What became of a doubtful request has to be found out, for as long as that may take. */
-  private examineSurely(prepared: PreparedRequest, deadline: number): Effect.Effect<Verdict | undefined> {
+  private examineSurely(prepared: PreparedRequest): Effect.Effect<Verdict | undefined> {
     return Effect.gen({ self: this }, function* () {
       while (true) {
         const examined = yield* Effect.result(examine(this.log, this.database, this.statements, prepared))
         if (Result.isSuccess(examined)) return examined.success
         if (!prepared.isDoubtful) return Result.fail(examined.failure)
-        if (!examined.failure.retryable || performance.now() >= deadline) return Result.fail(unknown(prepared))
+        if (!examined.failure.retryable || isLate(prepared)) return Result.fail(unknown(prepared))
         yield* Effect.sleep(resolveInterval)
       }
     })
   }
 
   /** Sends those of a group that nothing stands in the way of, and answers whom it can. Gives those whom it cannot. */
-  private send(judged: ReadonlyArray<Judged>, deadline: number): Effect.Effect<ReadonlyArray<Open>> {
+  private send(judged: ReadonlyArray<Judged>): Effect.Effect<ReadonlyArray<Open>> {
     return Effect.gen({ self: this }, function* () {
       const calls = judged.flatMap(({ call, verdict }) => (verdict === undefined ? [call] : []))
       const group = calls.map(({ request }) => request)
@@ -164,7 +166,7 @@ export class Appender {
             )
       if (sent === undefined || Result.isFailure(sent)) {
         for (const { call, verdict } of judged) if (verdict !== undefined) call.answer(Effect.fromResult(verdict))
-        return sent === undefined ? [] : yield* this.afterFailure(calls, sent.failure, deadline)
+        return sent === undefined ? [] : yield* this.afterFailure(calls, sent.failure)
       }
       const outcome = readOutcome(group, sent.success)
       this.knownHead = Math.max(this.knownHead, outcome.head)
@@ -187,35 +189,47 @@ export class Appender {
   /** A group that was refused as a whole is tried one by one, so that no call pays for another's bad luck. */
   private afterFailure(
     calls: ReadonlyArray<Call>,
-    failure: Failure | StoreUnavailable,
-    deadline: number
+    failure: Failure | StoreUnavailable
   ): Effect.Effect<ReadonlyArray<Open>> {
     return Effect.gen({ self: this }, function* () {
-      const [first] = calls as [Call]
-      if (failure._tag === "Refused" && calls.length > 1) {
+      if (failure._tag === "Refused" && calls.length > 1 && !hitsEveryone.test(failure.code)) {
         const open: Array<Open> = []
-        for (const call of calls) open.push(...(yield* this.send([{ call, verdict: undefined }], deadline)))
+        for (const call of calls) open.push(...(yield* this.send([{ call, verdict: undefined }])))
         return open
       }
-      if (
-        failure._tag === "Refused" &&
-        !(failure.code === uniqueViolation && first.request.timesSent < mostTimesSent)
-      ) {
-        first.answer(Effect.fail(refusal(failure, "append")))
-        return []
-      }
-      if (failure._tag !== "StoreUnavailable") for (const { request } of calls) request.isDoubtful = true
-      const isLate = performance.now() >= deadline
+      if (failure._tag === "Lost") for (const { request } of calls) this.startDoubting(request)
       return calls.flatMap((call) => {
-        if (call.request.isDoubtful && !isLate) return [{ call, toExamine: true }]
-        call.answer(
-          Effect.fail(failure._tag === "StoreUnavailable" && !call.request.isDoubtful ? failure : unknown(call.request))
-        )
+        if (isWorthAnotherTry(call.request, failure)) return [{ call, toExamine: true }]
+        call.answer(Effect.fail(call.request.isDoubtful ? unknown(call.request) : toReason(failure)))
         return []
       })
     })
   }
+
+  private startDoubting(prepared: PreparedRequest): void {
+    if (prepared.isDoubtful) return
+    prepared.isDoubtful = true
+    prepared.resolveBy = performance.now() + this.settings.resolveTimeout
+  }
 }
+
+/**
+ * A doubtful request is tried until it is known what became of it: that a later try was refused says nothing about an earlier
+ * one, which may still be under way.
+ */
+const isWorthAnotherTry = (prepared: PreparedRequest, failure: Failure | StoreUnavailable): boolean => {
+  if (failure._tag === "Refused" && failure.code === uniqueViolation) return prepared.timesSent < mostTimesSent
+  if (!prepared.isDoubtful || isLate(prepared)) return false
+  return failure._tag === "Lost" || toReason(failure).retryable
+}
+
+const isLate = ({ resolveBy }: PreparedRequest): boolean => performance.now() >= resolveBy
+
+const toReason = (failure: Failure | StoreUnavailable): EventStoreErrorReason =>
+  failure._tag === "StoreUnavailable" ? failure : readFailure(failure, "append")
+
+/** Refusals that have nothing to do with what was sent: a lock that was not free, a connection that broke. */
+const hitsEveryone = /^(08|55P03)/
 
 /** Answers in queue order: who was judged between two others has seen the one and not the other. */
 const answerAll = (judged: ReadonlyArray<Judged>, outcome: GroupOutcome): ReadonlyArray<Open> => {
@@ -232,7 +246,7 @@ const answerAll = (judged: ReadonlyArray<Judged>, outcome: GroupOutcome): Readon
       head = results[results.length - 1]!.lastSequenceNumber
       call.answer(Effect.succeed(results))
     } else if (call.request.timesSent < mostTimesSent) refused.push({ call, toExamine: true })
-    else call.answer(Effect.fail(new StoreBusy({ waitedMs: 0 })))
+    else call.answer(Effect.fail(call.request.isDoubtful ? unknown(call.request) : new StoreBusy({ waitedMs: 0 })))
   }
   return refused
 }

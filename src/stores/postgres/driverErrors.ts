@@ -48,7 +48,7 @@ export const refusal = (failure: Failure & { _tag: "Refused" }, operation: strin
   }
   if (/^XX00[12]$/.test(code))
     return new CorruptLog({ sequenceNumber: 0, problem: `the database is damaged (${code})` })
-  return new StoreUnavailable({ code, operation, retryable: /^(40|53|55|57)/.test(code) })
+  return new StoreUnavailable({ code, operation, retryable: /^(08|40|53|55|57)/.test(code) })
 }
 
 /** The reason for a read that failed, however it did. */

@@ -37,7 +37,8 @@ export const examine = (
     const given = givenIds(request.batches)
     const commitId = request.batches[0]![0]!.eventId
     const wanted = prepared.isDoubtful ? [commitId, ...given] : given
-    const found = wanted.length === 0 ? [] : yield* ask(statements.byIds, [uuids(wanted)])
+    const find = ask(statements.byIds, [uuids(wanted)])
+    const found = wanted.length === 0 ? [] : yield* find
     const earlier = prepared.isDoubtful ? yield* ownBatches(log, prepared, found, commitId) : undefined
     if (earlier !== undefined) return Result.succeed(earlier)
     if (request.idempotency !== undefined) {
@@ -50,7 +51,10 @@ export const examine = (
       if (refused !== undefined) return Result.fail(refused)
     }
     const conflict = request.condition === undefined ? undefined : yield* checkContext(log, prepared, request.condition)
-    return conflict === undefined ? undefined : Result.fail(conflict)
+    if (conflict === undefined) return undefined
+    // An earlier try may have been committed in the meantime, and be what the conflict is with.
+    const late = prepared.isDoubtful ? yield* ownBatches(log, prepared, yield* find, commitId) : undefined
+    return late === undefined ? Result.fail(conflict) : Result.succeed(late)
   })
 
 /** The first result of a key, or that it stands for something else (I1). */

@@ -37,6 +37,8 @@ export interface PreparedRequest {
   checkedThrough: number | undefined
   /** Whether it may be in the log already, for the answer to an earlier try was lost. */
   isDoubtful: boolean
+  /** Until when to find that out: `performance.now()`, from the loss on. */
+  resolveBy: number
   timesSent: number
 }
 
@@ -58,6 +60,7 @@ export const prepareRequest = (request: AppendRequest): PreparedRequest => {
     weight,
     checkedThrough: condition === undefined ? undefined : vouchedHead(condition),
     isDoubtful: false,
+    resolveBy: Number.POSITIVE_INFINITY,
     timesSent: 0
   }
 }
