@@ -100,7 +100,8 @@ ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;`
  * Writes a group of requests under the log's lock. The lock is taken in a statement of its own, so that the ones after it see
  * what the lock's last holder committed. A request is refused, without saying why, when one of its given ids or its idempotency
  * key is known, or when something that was recorded after the number up to which its caller has checked its context may
- * belong to the context.
+ * belong to the context. Where a COMMIT is to follow and its caller has vanished, the server gives the lock back about as soon
+ * as others have waited for it in vain.
  */
 const appendFunction = (s: string): string => `
 CREATE FUNCTION ${s}.append(
@@ -128,6 +129,7 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
+  PERFORM set_config('idle_in_transaction_session_timeout', greatest(lock_milliseconds, 1000)::text, true);
   PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
   SELECT l.indexed_through, coalesce(e.sequence_number, 0), coalesce(e.batch_end, 0), c.least, c.most
     INTO indexed_through, head, last_end, least_checked, most_checked
