@@ -84,6 +84,9 @@ const typed = (type: string, body: string): Buffer => {
   return message
 }
 
+/** A client's Query: a statement without parameters. */
+export const simpleQuery = (text: string): Buffer => typed("Q", `${text}\0`)
+
 /** A server's CommandComplete: `COMMIT`, `INSERT 0 1`. */
 export const commandComplete = (tag: string): Buffer => typed("C", `${tag}\0`)
 

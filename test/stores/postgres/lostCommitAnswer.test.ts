@@ -13,22 +13,23 @@ import * as PostgresStore from "../../../src/stores/postgres/PostgresStore.ts"
 import { closable, eventually, inTime, range } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
 import type { RawQuery } from "../../support/postgres.ts"
-import { ownRole, ownSchema, rawConnection } from "../../support/postgres.ts"
+import { ownSchema, rawConnection } from "../../support/postgres.ts"
 import type { Action, Message, PostgresProxy } from "../../support/postgresProxy.ts"
 import { forwardAll, proxyTo } from "../../support/postgresProxy.ts"
 import type { Direction } from "../../support/wireProtocol.ts"
 import { errorResponse } from "../../support/wireProtocol.ts"
 import type { Answered } from "./answers.ts"
+import { repeatableRead, roleWith } from "./roles.ts"
 import { answered, appended, eventsOf, expectTrueAnswers, reasonOf, storedBatches } from "./answers.ts"
 
 /** Short enough for many silent connections, long enough for a busy machine. */
 const patience = { answerTimeout: 150, lockTimeout: 2_000, connectTimeout: 5_000, resolveTimeout: 15_000 }
 
 /** A store that reaches its server through a proxy, and nothing but its calls on the wire. */
-const throughProxy = (options: PostgresOptions = {}, serverUrl?: string) =>
+const throughProxy = (options: PostgresOptions = {}, isExplicit = false) =>
   Effect.gen(function* () {
     const own = yield* ownSchema
-    const proxy = yield* proxyTo(serverUrl ?? own.url)
+    const proxy = yield* proxyTo(isExplicit ? (yield* roleWith(own, repeatableRead)).url : own.url)
     const { schema } = own
     yield* PostgresStore.migrate({ url: own.url, schema })
     const store = yield* PostgresStore.make({ url: proxy.url, schema, listen: false, ...patience, ...options })
@@ -122,10 +123,7 @@ describe("a fault at every message", { concurrent: true }, () => {
         `of ${kind}${how} is found out about, and the store goes on`,
         () =>
           Effect.gen(function* () {
-            const { proxy, query, schema, store } = yield* throughProxy(
-              {},
-              isExplicit ? (yield* repeatableReadRole).url : undefined
-            )
+            const { proxy, query, schema, store } = yield* throughProxy({}, isExplicit)
             const calls = makeCalls()
             const all: Array<Answered> = []
             const run = (name: string) => Effect.map(calls(store, name), (some) => (all.push(...some), some))
@@ -184,15 +182,6 @@ const expectFineReason = (call: Answered, mayFail: boolean): void => {
   if (!mayFail) expect(reason, call.name).toBeUndefined()
   if (reason !== undefined) expect(["StoreUnavailable"], call.name).toContain(reason._tag)
 }
-
-/** For this role the store opens its transactions itself. */
-const repeatableReadRole = Effect.gen(function* () {
-  const { query, url } = yield* ownSchema
-  const role = yield* ownRole(url)
-  yield* query(`ALTER ROLE "${role.role}" SUPERUSER`)
-  yield* query(`ALTER ROLE "${role.role}" SET default_transaction_isolation = 'repeatable read'`)
-  return role
-})
 
 describe("an answer that does not come", () => {
   /** Keeps everything that the connection of the next append has to say from the server, until the gate opens. */
