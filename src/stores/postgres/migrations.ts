@@ -56,6 +56,7 @@ export const migrateSchema = (database: Database, schema: string): Effect.Effect
   database
     .script(operation, (ask) =>
       Effect.gen(function* () {
+        yield* ask("SET LOCAL search_path = pg_catalog, pg_temp")
         yield* ask("SELECT pg_advisory_xact_lock(1702260588, 0)")
         const found = yield* stateOf(ask, schema)
         if (found === format) return
@@ -100,17 +101,20 @@ const stateOf = <E>(
 
 /** An advisory lock that is held shows in pg_locks; in engines that only pretend, nothing does. */
 const serverFacts = `
-WITH held AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(1702260588, 1) AS got)
-SELECT current_setting('server_version_num'), current_setting('server_encoding'),
-  (SELECT count(*) FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND held.got)
+WITH held AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_xact_lock_shared(1702260588, 1) AS got)
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_encoding'), (
+  SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks AS l
+  WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+    AND held.got)
 FROM held`
 
 const tableShapes = `
-SELECT c.relname, string_agg(a.attname, ',' ORDER BY a.attnum)
+SELECT c.relname, pg_catalog.string_agg(a.attname, ',' ORDER BY a.attnum)
 FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = $1 AND c.relname = ANY ($2)
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+  AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) ANY ($2)
 GROUP BY c.relname`
 
 const read = (database: Database, text: string, values: Array<unknown>): Effect.Effect<Rows, EventStoreErrorReason> =>

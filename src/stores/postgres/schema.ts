@@ -308,7 +308,8 @@ const bytesPerAnswer = 8_388_608
 export const cutOff = (name: string): string =>
   columnsOf(name).replace(
     `${name}.payload`,
-    `CASE WHEN ${name}.bytes - octet_length(${name}.payload) < ${bytesPerAnswer} THEN ${name}.payload END`
+    `CASE WHEN ${name}.bytes OPERATOR(pg_catalog.-) pg_catalog.octet_length(${name}.payload)
+      OPERATOR(pg_catalog.<) ${bytesPerAnswer} THEN ${name}.payload END`
   )
 
 /**

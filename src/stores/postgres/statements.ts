@@ -1,4 +1,7 @@
-/** Every statement on a log, schema-qualified, parameters only. */
+/**
+ * Every statement on a log, schema-qualified, parameters only. Functions, operators and types are qualified too, for a search
+ * path may have others of the same names.
+ */
 import { columnsOf, cutOff } from "./schema.ts"
 
 export interface StatementText {
@@ -26,10 +29,11 @@ export const statements = (schema: string) => {
       `
 SELECT ${cutOff("e")}
 FROM (
-  SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
+  SELECT n.*, pg_catalog.sum(pg_catalog.octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
   FROM (
     SELECT ${columnsOf("e")} FROM ${s}.events AS e
-    WHERE e.sequence_number > $1 AND e.sequence_number <= $2 ORDER BY e.sequence_number LIMIT $3
+    WHERE e.sequence_number OPERATOR(pg_catalog.>) $1 AND e.sequence_number OPERATOR(pg_catalog.<=) $2
+    ORDER BY e.sequence_number LIMIT $3
   ) AS n
 ) AS e
 ORDER BY e.sequence_number`
@@ -40,16 +44,22 @@ ORDER BY e.sequence_number`
       `
 SELECT ${cutOff("e")}
 FROM (
-  SELECT n.number, e.*, sum(octet_length(e.payload)) OVER (ORDER BY n.ordinal) AS bytes, n.ordinal
-  FROM unnest($1::int8[]) WITH ORDINALITY AS n(number, ordinal)
-  LEFT JOIN ${s}.events AS e ON e.sequence_number = n.number
+  SELECT n.number, e.*, pg_catalog.sum(pg_catalog.octet_length(e.payload)) OVER (ORDER BY n.ordinal) AS bytes, n.ordinal
+  FROM pg_catalog.unnest($1::pg_catalog.int8[]) WITH ORDINALITY AS n(number, ordinal)
+  LEFT JOIN ${s}.events AS e ON e.sequence_number OPERATOR(pg_catalog.=) n.number
 ) AS e
 ORDER BY e.ordinal`
     ),
     byIds: named(
       "by_ids",
-      `SELECT e.event_id, e.sequence_number, e.batch_end FROM ${s}.events AS e WHERE e.event_id = ANY ($1::uuid[])`
+      `
+SELECT e.event_id, e.sequence_number, e.batch_end
+FROM ${s}.events AS e
+WHERE e.event_id OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.uuid[])`
     ),
-    byKey: named("by_key", `SELECT fingerprint, first_number, last_number FROM ${s}.idempotency WHERE key = $1`)
+    byKey: named(
+      "by_key",
+      `SELECT fingerprint, first_number, last_number FROM ${s}.idempotency WHERE key OPERATOR(pg_catalog.=) $1`
+    )
   }
 }
