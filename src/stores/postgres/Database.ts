@@ -20,6 +20,8 @@ const wrongTransaction: ReadonlySet<string> = new Set([raised.isolation, "25006"
 /** SQLSTATEs of a prepared statement that is not there, or is there already. */
 const lostStatement: ReadonlySet<string> = new Set(["26000", "42P05"])
 
+const answerTimeout = "ANSWER_TIMEOUT"
+
 export class Database {
   private readonly pool: ClientPool
   private readonly settings: DatabaseSettings
@@ -33,16 +35,19 @@ export class Database {
     this.settings = settings
   }
 
-  /** Runs a statement that only reads, or may happen twice. */
+  /** Runs a statement that only reads, or may happen twice: once more where the connection had ended while it was idle. */
   read(
     operation: string,
     statement: Statement,
     values: Array<unknown>
   ): Effect.Effect<Rows, Failure | StoreUnavailable> {
-    return this.adapting((query) => this.withClient(operation, (client) => this.ask(client, query), true), {
+    const once = this.adapting((query) => this.withClient(operation, (client) => this.ask(client, query), true), {
       ...statement,
       values
     })
+    return Effect.catch(once, (failure) =>
+      failure._tag === "Lost" && failure.code !== answerTimeout ? once : Effect.fail(failure)
+    )
   }
 
   /**
@@ -132,7 +137,7 @@ export class Database {
     return Effect.callback<ClientAnswer, Failure>((resume) => {
       const start = performance.now()
       const timer = setTimeout(
-        () => resume(Effect.fail({ _tag: "Lost", code: "ANSWER_TIMEOUT" })),
+        () => resume(Effect.fail({ _tag: "Lost", code: answerTimeout })),
         this.settings.answerTimeout
       )
       client.query({ ...query, rowMode: "array", types: asText }).then(
