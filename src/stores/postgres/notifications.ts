@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as pg from "pg"
+import type { ClientPool } from "./driver.ts"
 import type { DatabaseSettings } from "./options.ts"
 
 /** Milliseconds between two notices. */
@@ -65,7 +66,9 @@ export class Notifications {
       while (true) {
         const isDue = yield* Effect.timeoutOption(this.awaitDue, Duration.millis(lifeInterval))
         this.isDue = false
-        yield* isDue._tag === "Some" ? query("SELECT pg_notify($1, '')", [this.channel]) : query("SELECT 1", [])
+        yield* isDue._tag === "Some"
+          ? query("SELECT pg_catalog.pg_notify($1, '')", [this.channel])
+          : query("SELECT 1", [])
         yield* Effect.sleep(Duration.millis(noticeInterval))
       }
     })
@@ -89,7 +92,7 @@ interface ConnectionLost {
 
 const connectionLost: ConnectionLost = { _tag: "ConnectionLost" }
 
-type Query = (text: string, values: Array<unknown>) => Effect.Effect<void, ConnectionLost>
+type Query = (text: string, values: Array<unknown>) => Effect.Effect<pg.QueryResult, ConnectionLost>
 
 /** A client beside the pool, made like the pool's own ones. */
 const connection = (settings: DatabaseSettings, received: () => void) =>
@@ -107,25 +110,31 @@ const connection = (settings: DatabaseSettings, received: () => void) =>
     client.on("notification", ({ processId }) => {
       if (processId !== pid) received()
     })
-    const answer = yield* attempt(() => client.query("SELECT pg_backend_pid() AS pid"))
-    pid = Number(answer.rows[0].pid)
     const query: Query = (text, values) =>
       attempt(() => client.query(text, values)).pipe(
         Effect.timeoutOrElse({
           duration: Duration.millis(settings.answerTimeout),
           orElse: () => Effect.fail(connectionLost)
-        }),
-        Effect.asVoid
+        })
       )
+    const answer = yield* query("SELECT pg_catalog.pg_backend_pid() AS pid", [])
+    pid = Number(answer.rows[0]?.pid)
     return { ended, query }
   })
 
+/** A pool hides its password from whoever prints or copies it, so that is asked for by name. */
 const clientConfig = ({ connectTimeout, pool, url }: DatabaseSettings): pg.ClientConfig => ({
   ...(pool?.options as pg.ClientConfig | undefined),
+  ...passwordOf(pool),
   ...(url === undefined ? {} : { connectionString: url }),
   connectionTimeoutMillis: connectTimeout,
   keepAlive: true
 })
+
+const passwordOf = (pool: ClientPool | undefined): pg.ClientConfig => {
+  const { password } = (pool?.options ?? {}) as pg.ClientConfig
+  return password === undefined ? {} : { password }
+}
 
 const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, ConnectionLost> =>
   Effect.tryPromise({ try: run, catch: () => connectionLost })
