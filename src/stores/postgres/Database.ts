@@ -182,19 +182,17 @@ export class Database {
         late = true
         resume(Effect.fail(new StoreUnavailable({ code: "CONNECT_TIMEOUT", operation, retryable: true })))
       }, this.settings.connectTimeout)
-      this.pool.connect().then(
-        (client) => {
-          clearTimeout(timer)
-          if (late) return client.release()
-          // A broken connection shows in the query at hand and is emitted as well, which nobody else would listen to.
+      this.pool.connect((error, client) => {
+        clearTimeout(timer)
+        if (client === undefined) {
+          if (!late) resume(Effect.fail(toUnavailable(error, operation)))
+        } else if (late) client.release()
+        else {
+          // A broken connection shows in the query at hand and is emitted as well, maybe before this callback's turn is over.
           client.on("error", ignore)
           resume(Effect.succeed(client))
-        },
-        (error: unknown) => {
-          clearTimeout(timer)
-          if (!late) resume(Effect.fail(toUnavailable(error, operation)))
         }
-      )
+      })
     })
   }
 }

@@ -32,7 +32,8 @@ export interface PoolClient {
 
 /** A pool of connections: a `pg.Pool`. */
 export interface ClientPool {
-  connect(): Promise<PoolClient>
+  /** Lends a connection, to which nobody listens from the moment of the call back on. */
+  connect(lent: (error: Error | undefined, client: PoolClient | undefined) => void): void
   on(event: "error", listener: (error: Error) => void): unknown
   removeListener(event: "error", listener: (error: Error) => void): unknown
   readonly options?: object
