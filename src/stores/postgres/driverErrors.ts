@@ -46,6 +46,9 @@ export const refusal = (failure: Failure & { _tag: "Refused" }, operation: strin
   if (code === raised.logEndsEarly) {
     return new CorruptLog({ sequenceNumber: Number(detail), problem: "the log ends before it" })
   }
+  if (code === raised.eventMissing) {
+    return new CorruptLog({ sequenceNumber: Number(detail), problem: "the event is missing" })
+  }
   if (/^XX00[12]$/.test(code))
     return new CorruptLog({ sequenceNumber: 0, problem: `the database is damaged (${code})` })
   return new StoreUnavailable({ code, operation, retryable: /^(08|40|53|55|57)/.test(code) })

@@ -33,7 +33,12 @@ const columns = [
 export const columnsOf = (name: string): string => columns.map((column) => `${name}.${column}`).join(", ")
 
 /** SQLSTATEs that the functions raise themselves. */
-export const raised = { isolation: "EV001", logEndsEarly: "EV002", sequenceLimit: "EV003" } as const
+export const raised = {
+  isolation: "EV001",
+  logEndsEarly: "EV002",
+  sequenceLimit: "EV003",
+  eventMissing: "EV004"
+} as const
 
 /** What `read` answers with: the request and the event. The id of an event that the index names and the log lacks is null. */
 const rowType = `request int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
@@ -138,7 +143,7 @@ BEGIN
       SELECT e.sequence_number, e.batch_end FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1
     ) AS e ON true
     CROSS JOIN (SELECT min(c) AS least, max(c) AS most FROM unnest(checked_through) AS c) AS c;
-  IF last_end <> head THEN
+  IF last_end <> head OR indexed_through > head THEN
     RAISE EXCEPTION 'the log ends within a batch' USING ERRCODE = '${raised.logEndsEarly}', DETAIL = head + 1;
   END IF;
   IF head > 9007199254740991 - cardinality(event_ids) THEN
@@ -197,29 +202,38 @@ CREATE FUNCTION ${s}.refuse_changed(
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
 AS $$
+DECLARE
+  changed_requests int4[];
+  newer_events int8;
 BEGIN
-  RETURN (
-    WITH newer AS MATERIALIZED (
-      SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least_checked
-    ), postings AS (
-      SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
-    ), partly AS (
-      SELECT max(n.sequence_number) AS number FROM newer AS n WHERE n.keys @> '{${partlyKey}}'
-    )
-    SELECT array_agg(changed.request)
-    FROM (
-      SELECT a.request
-      FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
-      JOIN postings AS p ON p.term = a.term
-      WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
-        AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
-      UNION
-      SELECT c.request
-      FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
-      WHERE c.number > head OR c.number < (SELECT p.number FROM partly AS p)
-        OR (c.number < head AND NOT c.request = ANY (alternative_requests))
-    ) AS changed
-  );
+  WITH newer AS MATERIALIZED (
+    SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least_checked
+  ), postings AS (
+    SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
+  ), partly AS (
+    SELECT max(n.sequence_number) AS number FROM newer AS n WHERE n.keys @> '{${partlyKey}}'
+  )
+  SELECT array_agg(changed.request), (SELECT count(*) FROM newer) INTO changed_requests, newer_events
+  FROM (
+    SELECT a.request
+    FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
+    JOIN postings AS p ON p.term = a.term
+    WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
+      AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
+    UNION
+    SELECT c.request
+    FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
+    WHERE c.number > head OR c.number < (SELECT p.number FROM partly AS p)
+      OR (c.number < head AND NOT c.request = ANY (alternative_requests))
+  ) AS changed;
+  IF newer_events <> greatest(head - least_checked, 0) THEN
+    RAISE EXCEPTION 'an event is missing' USING ERRCODE = '${raised.eventMissing}', DETAIL = (
+      SELECT min(n.place) FROM (
+        SELECT e.sequence_number, least_checked + row_number() OVER (ORDER BY e.sequence_number) AS place
+        FROM ${s}.events AS e WHERE e.sequence_number > least_checked
+      ) AS n WHERE n.sequence_number <> n.place);
+  END IF;
+  RETURN changed_requests;
 END $$;`
 
 /** The requests whose given ids or idempotency keys are known. */
