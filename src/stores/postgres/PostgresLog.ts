@@ -16,7 +16,7 @@ import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import { int8s } from "./arrays.ts"
 import type { Candidates, Lookup } from "./candidates.ts"
-import { fewCandidates, isCutOff, lookupColumns, toCandidates } from "./candidates.ts"
+import { fewCandidates, lookupColumns, toCandidates } from "./candidates.ts"
 import type { Database, Rows } from "./Database.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { Alternative } from "./keys.ts"
@@ -225,13 +225,16 @@ export class PostgresLog implements LogReading {
 
   /** The next rows of the span, every one of them, as many as fit into a step. */
   private scan(span: Span): Effectful<ReadonlyArray<StoredRecord>> {
-    return this.rowsOf(this.statements.scan, [span.after, span.upTo, rowsPerStep], (rows) => {
+    const upTo = Math.min(span.upTo, span.after + rowsPerStep)
+    return this.rowsOf(this.statements.scan, [span.after, upTo], (rows) => {
+      if (rows.length === 0) corrupt(span.after + 1, "the event is missing")
       const stored: Array<StoredRecord> = []
       for (const row of rows) {
-        if (isCutOff(row, 0)) break
-        stored.push(fromRow(row, span.after + 1 + stored.length))
+        const number = span.after + 1 + stored.length
+        if (isCutOff(row, 0, number, stored.length === 0)) break
+        stored.push(fromRow(row, number))
       }
-      return stored.length === 0 ? corrupt(span.after + 1, "the event is missing") : stored
+      return stored
     })
   }
 
@@ -242,7 +245,7 @@ export class PostgresLog implements LogReading {
         const wanted = numbers.slice(stored.length, stored.length + rowsPerStep)
         const read = this.rowsOf(this.statements.at, [int8s(wanted)], (rows) => {
           for (const [index, row] of rows.entries()) {
-            if (isCutOff(row, 0)) break
+            if (isCutOff(row, 0, wanted[index]!, index === 0)) break
             stored.push(fromRow(row, wanted[index]!))
           }
         })
@@ -309,8 +312,9 @@ export class PostgresLog implements LogReading {
     this.indexed(through)
     if (through > this.recent.head) this.recent = new RecentEvents(through)
     let expected = Math.max(knownHead, through) + 1
+    if (head >= expected && rows[1]?.[0] !== "0") corrupt(expected, "the event is missing")
     for (let index = 1; index < rows.length && rows[index]![0] === "0"; index++, expected++) {
-      if (isCutOff(rows[index]!, 1)) break
+      if (isCutOff(rows[index]!, 1, expected, index === 1)) break
       const { batchEnd, payloadLength, record } = fromRow(rows[index]!, expected, 1)
       this.add(record, batchEnd, payloadLength)
     }
@@ -329,3 +333,9 @@ const parsed = <A>(parse: () => A): Effect.Effect<A, CorruptLog> =>
       throw thrown
     }
   })
+
+/** A row that is there, without its payload: the rows before it were enough for one answer. The first one has its payload. */
+const isCutOff = (row: ReadonlyArray<string | null>, offset: number, number: number, isFirst: boolean): boolean => {
+  const hasNone = row[offset] !== null && row[offset + 4] === null
+  return hasNone && isFirst ? corrupt(number, "it has no payload") : hasNone
+}

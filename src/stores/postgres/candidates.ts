@@ -27,10 +27,6 @@ export interface Candidates {
   readonly isComplete: boolean
 }
 
-/** A row that is there, without its payload: the rows before it were enough for one answer. */
-export const isCutOff = (row: ReadonlyArray<string | null>, offset: number): boolean =>
-  row[offset] !== null && row[offset + 4] === null
-
 /** The parameters of the statement that reads a group. */
 export const lookupColumns = (group: ReadonlyArray<Lookup>): Array<unknown> => {
   const columns = noAlternatives()
@@ -66,7 +62,7 @@ export const toCandidates = (
     counts[request]!++
     if (found[request]!.has(number)) continue
     if (row[2] === null) corrupt(number, "the event is missing")
-    found[request]!.set(number, isCutOff(row, 1) ? undefined : fromRow(row, number, 1))
+    found[request]!.set(number, row[5] === null ? undefined : fromRow(row, number, 1))
   }
   return group.map(({ most, span, withPartly }, index) =>
     isStale && !withPartly

@@ -260,7 +260,8 @@ END $$;`
 /**
  * Reads in one snapshot (the function is STABLE). Request -1 is the state of the log: its head, whether some events are indexed
  * in part, the index's reach, the end of the last batch. Request 0 are events after what the caller knows, the others are
- * candidates from the index. Payloads that are too much for one answer are left out: to be asked for again.
+ * candidates from the index. Payloads that are too much for one answer are left out, to be asked for again; the first newer
+ * event always has one.
  */
 const readFunction = (s: string): string => `
 CREATE FUNCTION ${s}.read(
@@ -290,10 +291,12 @@ BEGIN
     FROM (
       SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
       FROM (
-        SELECT * FROM ${s}.events AS e WHERE e.sequence_number > greatest(known_head, through)
-        ORDER BY e.sequence_number LIMIT most_newer
+        SELECT * FROM ${s}.events AS e
+        WHERE e.sequence_number > greatest(known_head, through)
+          AND e.sequence_number <= greatest(known_head, through) + most_newer
       ) AS n
-    ) AS e;
+    ) AS e
+    ORDER BY e.sequence_number;
   END IF;
   IF requests IS NOT NULL THEN
     RETURN QUERY

@@ -23,7 +23,7 @@ export const statements = (schema: string) => {
     ),
     read: named("read", `SELECT * FROM ${s}.read($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
     writeIndex: named("write_index", `SELECT ${s}.write_index($1)`),
-    /** Consecutive events after a number, as many as fit into an answer. */
+    /** The events of a short span, as many as fit into an answer. */
     scan: named(
       "scan",
       `
@@ -33,7 +33,6 @@ FROM (
   FROM (
     SELECT ${columnsOf("e")} FROM ${s}.events AS e
     WHERE e.sequence_number OPERATOR(pg_catalog.>) $1 AND e.sequence_number OPERATOR(pg_catalog.<=) $2
-    ORDER BY e.sequence_number LIMIT $3
   ) AS n
 ) AS e
 ORDER BY e.sequence_number`
