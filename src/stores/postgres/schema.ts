@@ -9,7 +9,7 @@
  * - `idempotency`: the idempotency keys, each with its append.
  *
  * Functions do what has to happen in one round trip. They run with the caller's rights, `write_index` aside, and pin the
- * planner settings and the search path that they are written for.
+ * planner settings and the search path that they are written for. Nobody but the owner has any right to begin with.
  */
 import { partlyKey } from "./keys.ts"
 
@@ -55,7 +55,8 @@ export const migrations = (schema: string): ReadonlyArray<string> => {
       refuseChangedFunction(s),
       refuseKnownFunction(s),
       readFunction(s),
-      writeIndexFunction(s)
+      writeIndexFunction(s),
+      rights(s)
     ].join("\n")
   ]
 }
@@ -357,6 +358,12 @@ BEGIN
     WHERE e.sequence_number > through AND e.sequence_number <= up_to AND e.keys @> '{${partlyKey}}');
   RETURN up_to;
 END $$;`
+
+/** Functions are everybody's until that is taken back; tables may be by the database's default privileges. */
+const rights = (s: string): string => `
+REVOKE ALL ON ${s}.log, ${s}.events, ${s}.event_index, ${s}.idempotency FROM PUBLIC;
+REVOKE ALL ON FUNCTION ${s}.refuse_change, ${s}.append, ${s}.refuse_changed, ${s}.refuse_known, ${s}.read, ${s}.write_index
+  FROM PUBLIC;`
 
 /** Advisory locks are named by the table's oid, so every log of a database has its own. */
 const lockKey = (s: string): string => `'${s}.events'::regclass::oid::int4`
