@@ -8,18 +8,11 @@ import { SchemaMismatch } from "../EventStoreError.ts"
 import type { Ask, Database, Rows } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure } from "./driverErrors.ts"
+import { expectedLines, functionNames, inventory, isLogTable, relationNames } from "./inventory.ts"
 import { format, migrations } from "./schema.ts"
 
 /** PostgreSQL 14: below it was never tried. */
 const oldestServer = 140_000
-
-/** The columns that every table has in the current format. */
-const shapes: ReadonlyMap<string, string> = new Map([
-  ["log", "only_row,format,log_id,indexed_through,has_partly_indexed"],
-  ["events", "sequence_number,event_id,event_type,schema_version,payload,tags,metadata,occurred_at,batch_end,keys"],
-  ["event_index", "sequence_number,keys"],
-  ["idempotency", "key,fingerprint,first_number,last_number"]
-])
 
 const operation = "prepare the schema"
 
@@ -83,10 +76,13 @@ const stateOf = <E>(
   schema: string
 ): Effect.Effect<number, E | SchemaMismatch> =>
   Effect.gen(function* () {
-    const tables = new Map((yield* ask(tableShapes, [schema, [...shapes.keys()]])) as ReadonlyArray<[string, string]>)
-    if (tables.size === 0) return 0
-    const foreign = `The schema ${schema} has tables that do not belong to evolvent: choose another schema.`
-    if (!/\bformat\b.*\blog_id\b/.test(tables.get("log") ?? "")) return yield* mismatch(foreign)
+    const lines = new Set((yield* ask(inventory, [schema, relationNames, functionNames])).map(([line]) => line!))
+    if (lines.size === 0) return 0
+    if (![...lines].some(isLogTable)) {
+      return yield* mismatch(
+        `The schema ${schema} has tables or functions that do not belong to a log of evolvent: choose another schema.`
+      )
+    }
     const [row] = yield* ask(`SELECT format FROM "${schema}".log`)
     const found = Number(row?.[0] ?? Number.NaN)
     if (found > format) {
@@ -94,9 +90,13 @@ const stateOf = <E>(
         `The log has format ${found}, this version of evolvent reads up to ${format}: use a newer version.`
       )
     }
-    const isOurs =
-      found >= 1 && (found < format || [...shapes].every(([name, columns]) => tables.get(name) === columns))
-    return isOurs ? found : yield* mismatch(foreign)
+    const missing = found < format ? undefined : expectedLines(schema).find((line) => !lines.has(line))
+    if (found >= 1 && missing === undefined) return found
+    const what = missing === undefined ? "its format" : `the ${/^[^:]*/.exec(missing)![0]}`
+    return yield* mismatch(
+      `The log in the schema ${schema} was changed: ${what} is missing, or not as evolvent made it. Restore it, or choose ` +
+        "another schema."
+    )
   })
 
 /** An advisory lock that is held shows in pg_locks; in engines that only pretend, nothing does. */
@@ -107,15 +107,6 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_sett
   WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
     AND held.got)
 FROM held`
-
-const tableShapes = `
-SELECT c.relname, pg_catalog.string_agg(a.attname, ',' ORDER BY a.attnum)
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
-  AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
-WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) ANY ($2)
-GROUP BY c.relname`
 
 const read = (database: Database, text: string, values: Array<unknown>): Effect.Effect<Rows, EventStoreErrorReason> =>
   Effect.mapError(database.read(operation, { text }, values), toReason)

@@ -1,0 +1,86 @@
+/**
+ * What a schema holds under the names that the store uses, as lines of text, and what a log of the current format consists of. By
+ * comparing the two a store knows its own log from foreign tables, and notices what was changed or taken away (L3).
+ */
+import { migrations } from "./schema.ts"
+
+/** The names of relations and of functions. */
+export const relationNames = ["log", "events", "event_index", "event_index_keys", "idempotency"]
+export const functionNames = ["refuse_change", "append", "refuse_changed", "refuse_known", "read", "write_index"]
+
+/** Fires before UPDATE, DELETE and TRUNCATE, once a statement: the bits of `pg_trigger.tgtype`. */
+const triggerType = 2 + 8 + 16 + 32
+
+const logTable =
+  "table log: only_row boolean, format integer, log_id uuid, indexed_through bigint, has_partly_indexed boolean"
+
+const relations = [
+  logTable,
+  "table events: sequence_number bigint, event_id uuid, event_type text, schema_version bigint, payload text, tags text, " +
+    "metadata text, occurred_at bigint, batch_end bigint, keys integer[]",
+  "table event_index: sequence_number bigint, keys integer[]",
+  "table idempotency: key text, fingerprint text, first_number bigint, last_number bigint",
+  "index of log: unique btree (only_row)",
+  "index of events: unique btree (sequence_number)",
+  "index of events: unique btree (event_id)",
+  "index of event_index: gin (keys)",
+  "index of idempotency: unique btree (key)",
+  `trigger events_append_only: A ${triggerType} refuse_change`
+]
+
+/** Whether a line is the table of a log of whatever format. */
+export const isLogTable = (line: string): boolean => /^table log: .*\bformat integer, log_id uuid\b/.test(line)
+
+/** The lines of a log of the current format. Whatever else is in the schema, more indexes for example, is nobody's business. */
+export const expectedLines = (schema: string): ReadonlyArray<string> => [...relations, ...functionLines(schema)]
+
+/** The bodies of the functions as the migrations leave them. */
+const functionLines = (schema: string): ReadonlyArray<string> => {
+  const text = migrations(schema).join("\n")
+  const bodies = new Map(
+    Array.from(
+      text.matchAll(/CREATE (?:OR REPLACE )?FUNCTION "\w+"\.(\w+)\([^$]*AS \$\$(.*?)\$\$/gs),
+      ([, name, body]) => [name!, body!]
+    )
+  )
+  return functionNames.map((name) => `function ${name}: ${bodies.get(name)}`)
+}
+
+/**
+ * A line for everything in a schema ($1) of these names of relations ($2) and functions ($3). Qualified throughout, for it is
+ * asked before anything is known of the search path.
+ */
+export const inventory = `
+WITH ours AS (
+  SELECT c.* FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) ANY ($2)
+)
+SELECT pg_catalog.concat(
+  CASE
+    WHEN c.relkind OPERATOR(pg_catalog.<>) 'r' OR c.relpersistence OPERATOR(pg_catalog.<>) 'p' THEN 'relation '
+    WHEN c.relrowsecurity OR c.relhasrules OR c.relhassubclass THEN 'altered table '
+    ELSE 'table '
+  END,
+  c.relname, ': ', (
+    SELECT pg_catalog.string_agg(
+      pg_catalog.concat(a.attname, ' ', pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped))
+FROM ours AS c
+UNION ALL
+SELECT pg_catalog.concat('index of ', c.relname, ': ', CASE WHEN i.indisunique THEN 'unique ' END,
+  pg_catalog.substring(pg_catalog.pg_get_indexdef(i.indexrelid), 'USING ([a-z]+ [(][^()]*[)])'))
+FROM ours AS c JOIN pg_catalog.pg_index AS i ON i.indrelid OPERATOR(pg_catalog.=) c.oid
+WHERE i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+UNION ALL
+SELECT pg_catalog.concat('trigger ', t.tgname, ': ', t.tgenabled, ' ', t.tgtype, ' ', p.proname)
+FROM ours AS c
+JOIN pg_catalog.pg_trigger AS t ON t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
+  AND p.pronamespace OPERATOR(pg_catalog.=) c.relnamespace
+WHERE t.tgqual IS NULL AND t.tgattr OPERATOR(pg_catalog.=) ''
+UNION ALL
+SELECT pg_catalog.concat('function ', p.proname, ': ', p.prosrc)
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND p.proname OPERATOR(pg_catalog.=) ANY ($3)`
