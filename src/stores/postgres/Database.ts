@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as pg from "pg"
-import { StoreUnavailable } from "../EventStoreError.ts"
+import { InvalidInput, StoreUnavailable } from "../EventStoreError.ts"
 import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver.ts"
 import type { Failure } from "./driverErrors.ts"
 import { toFailure, toUnavailable } from "./driverErrors.ts"
@@ -229,7 +229,18 @@ const giveBack = (client: PoolClient, isBroken: boolean): void => {
 const ignore = (): void => undefined
 
 /** The application's pool, or one of the store's own that ends with the scope. */
-export const openDatabase = (settings: DatabaseSettings): Effect.Effect<Database, never, Scope.Scope> =>
+export const openDatabase = (settings: DatabaseSettings): Effect.Effect<Database, InvalidInput, Scope.Scope> =>
+  Effect.andThen(checkUrl(settings), poolOf(settings))
+
+/** What the driver says of a connection string that it cannot read may quote it. */
+const checkUrl = ({ url }: DatabaseSettings): Effect.Effect<void, InvalidInput> =>
+  Effect.try({
+    try: () => (url === undefined ? undefined : void new pg.Client({ connectionString: url })),
+    catch: () =>
+      new InvalidInput({ path: "options.url", problem: "expected a connection string that the driver can read" })
+  })
+
+const poolOf = (settings: DatabaseSettings): Effect.Effect<Database, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
