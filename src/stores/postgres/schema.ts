@@ -332,7 +332,7 @@ export const cutOff = (name: string): string =>
 
 /**
  * Brings the index up to the log, at most some thousands of events at once, and says how far it is now. Whoever comes while
- * another is at it waits and finds it done. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
+ * another is at it waits, a second at most, and finds it done. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
  */
 const writeIndexFunction = (s: string): string => `
 CREATE FUNCTION ${s}.write_index(most int4) RETURNS int8
@@ -343,6 +343,7 @@ DECLARE
   through int8;
   up_to int8;
 BEGIN
+  PERFORM set_config('lock_timeout', '1000', true);
   PERFORM pg_advisory_xact_lock(${lockKey(s)}, 2);
   SELECT l.indexed_through INTO through FROM ${s}.log AS l;
   SELECT least(max(e.sequence_number), through + most) INTO up_to FROM ${s}.events AS e;
