@@ -182,7 +182,7 @@ export class Database {
         late = true
         resume(Effect.fail(new StoreUnavailable({ code: "CONNECT_TIMEOUT", operation, retryable: true })))
       }, this.settings.connectTimeout)
-      this.pool.connect((error, client) => {
+      borrow(this.pool, (error, client) => {
         clearTimeout(timer)
         if (client === undefined) {
           if (!late) resume(Effect.fail(toUnavailable(error, operation)))
@@ -220,6 +220,15 @@ const toRefused = (failure: Failure): Failure =>
 const isWhole = ({ command, rowCount, rows }: ClientAnswer): boolean =>
   command !== null && (command !== "SELECT" || rowCount === rows.length)
 
+/** The driver throws where it cannot read the connection string of an application's pool. */
+const borrow = (pool: ClientPool, take: Parameters<ClientPool["connect"]>[0]): void => {
+  try {
+    pool.connect(take)
+  } catch (error) {
+    take(error as Error, undefined)
+  }
+}
+
 /** From here on the pool listens to the connection. */
 const giveBack = (client: PoolClient, isBroken: boolean): void => {
   client.release(isBroken)
@@ -235,10 +244,10 @@ export const openDatabase = (settings: DatabaseSettings): Effect.Effect<Database
 /** What the driver says of a connection string that it cannot read may quote it. */
 const checkUrl = ({ url }: DatabaseSettings): Effect.Effect<void, InvalidInput> =>
   Effect.try({
-    try: () => (url === undefined ? undefined : void new pg.Client({ connectionString: url })),
+    try: () => (url === undefined ? undefined : new pg.Client({ connectionString: url })),
     catch: () =>
       new InvalidInput({ path: "options.url", problem: "expected a connection string that the driver can read" })
-  })
+  }).pipe(Effect.asVoid)
 
 const poolOf = (settings: DatabaseSettings): Effect.Effect<Database, never, Scope.Scope> =>
   Effect.map(

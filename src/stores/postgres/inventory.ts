@@ -11,15 +11,14 @@ export const functionNames = ["refuse_change", "append", "refuse_changed", "refu
 /** Fires before UPDATE, DELETE and TRUNCATE, once a statement: the bits of `pg_trigger.tgtype`. */
 const triggerType = 2 + 8 + 16 + 32
 
-const logTable =
-  "table log: only_row boolean, format integer, log_id uuid, indexed_through bigint, has_partly_indexed boolean"
+const logTable = "table log: only_row bool, format int4, log_id uuid, indexed_through int8, has_partly_indexed bool"
 
 const relations = [
   logTable,
-  "table events: sequence_number bigint, event_id uuid, event_type text, schema_version bigint, payload text, tags text, " +
-    "metadata text, occurred_at bigint, batch_end bigint, keys integer[]",
-  "table event_index: sequence_number bigint, keys integer[]",
-  "table idempotency: key text, fingerprint text, first_number bigint, last_number bigint",
+  "table events: sequence_number int8, event_id uuid, event_type text, schema_version int8, payload text, tags text, " +
+    "metadata text, occurred_at int8, batch_end int8, keys _int4",
+  "table event_index: sequence_number int8, keys _int4",
+  "table idempotency: key text, fingerprint text, first_number int8, last_number int8",
   "index of log: unique btree (only_row)",
   "index of events: unique btree (sequence_number)",
   "index of events: unique btree (event_id)",
@@ -29,7 +28,7 @@ const relations = [
 ]
 
 /** Whether a line is the table of a log of whatever format. */
-export const isLogTable = (line: string): boolean => /^table log: .*\bformat integer, log_id uuid\b/.test(line)
+export const isLogTable = (line: string): boolean => /^table log: .*\bformat int4, log_id uuid\b/.test(line)
 
 /** The lines of a log of the current format. Whatever else is in the schema, more indexes for example, is nobody's business. */
 export const expectedLines = (schema: string): ReadonlyArray<string> => [...relations, ...functionLines(schema)]
@@ -64,14 +63,18 @@ SELECT pg_catalog.concat(
   END,
   c.relname, ': ', (
     SELECT pg_catalog.string_agg(
-      pg_catalog.concat(a.attname, ' ', pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-    FROM pg_catalog.pg_attribute AS a
+      pg_catalog.concat(a.attname, ' ', t.typname), ', ' ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
     WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped))
 FROM ours AS c
 UNION ALL
-SELECT pg_catalog.concat('index of ', c.relname, ': ', CASE WHEN i.indisunique THEN 'unique ' END,
-  pg_catalog.substring(pg_catalog.pg_get_indexdef(i.indexrelid), 'USING ([a-z]+ [(][^()]*[)])'))
-FROM ours AS c JOIN pg_catalog.pg_index AS i ON i.indrelid OPERATOR(pg_catalog.=) c.oid
+SELECT pg_catalog.concat('index of ', c.relname, ': ', CASE WHEN i.indisunique THEN 'unique ' END, m.amname, ' (', (
+    SELECT pg_catalog.string_agg(a.attname, ', ' ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) i.indexrelid), ')')
+FROM ours AS c
+JOIN pg_catalog.pg_index AS i ON i.indrelid OPERATOR(pg_catalog.=) c.oid
+JOIN pg_catalog.pg_class AS x ON x.oid OPERATOR(pg_catalog.=) i.indexrelid
+JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) x.relam
 WHERE i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 UNION ALL
 SELECT pg_catalog.concat('trigger ', t.tgname, ': ', t.tgenabled, ' ', t.tgtype, ' ', p.proname)

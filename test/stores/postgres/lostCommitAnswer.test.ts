@@ -23,7 +23,7 @@ import { repeatableRead, roleWith } from "./roles.ts"
 import { answered, appended, eventsOf, expectTrueAnswers, reasonOf, storedBatches } from "./answers.ts"
 
 /** Short enough for many silent connections, long enough for a busy machine. */
-const patience = { answerTimeout: 150, lockTimeout: 2_000, connectTimeout: 5_000, resolveTimeout: 15_000 }
+const patience = { answerTimeout: 300, lockTimeout: 2_000, connectTimeout: 5_000, resolveTimeout: 15_000 }
 
 /** A store that reaches its server through a proxy, and nothing but its calls on the wire. */
 const throughProxy = (options: PostgresOptions = {}, isExplicit = false) =>
