@@ -98,9 +98,13 @@ const guardedFolder = (user: ServerUser): Effect.Effect<string, EmbeddedPostgres
       catch: (error) =>
         new EmbeddedPostgresError({ message: `No folder for the server in ${tmpdir()}: ${String(error)}` })
     }),
-    ({ child }) =>
+    ({ child, folder }) =>
       Effect.callback<void>((resume) => {
-        whenEnded(child, () => resume(Effect.void))
+        whenEnded(child, () => {
+          // What is inside was the server's user's to delete; the folder itself may be out of that user's reach.
+          rmSync(folder, { recursive: true, force: true })
+          resume(Effect.void)
+        })
         child.stdin.end()
       })
   ).pipe(Effect.map(({ folder }) => folder))
