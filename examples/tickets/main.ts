@@ -1,33 +1,34 @@
 /** Runs the ticket sale: `npm run tickets`. Exits with 1 when a promise was broken, with 2 for wrong flags. */
-import { layerDispatcher, MemoryStore } from "evolvent"
-import { SqliteStore } from "evolvent/sqlite"
+import { layerDispatcher } from "evolvent"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { randomBytes } from "node:crypto"
 import type { TicketOptions } from "./options.ts"
 import { parseOptions, usage } from "./options.ts"
-import type { RaceResult } from "./race.ts"
-import { broken, race } from "./race.ts"
+import { raceOfProcesses } from "./processes.ts"
+import type { Answers, RaceResult } from "./race.ts"
+import { broken } from "./race.ts"
 import { SaleId } from "./events.ts"
 import { seatsLeft } from "./seatsLeft.ts"
-
-const saleId = "summer-night"
+import type { StoreLocation } from "./stores.ts"
+import { layerAt, locate } from "./stores.ts"
 
 const main = (options: TicketOptions) =>
   Effect.gen(function* () {
-    const file = options.store === "sqlite" ? (options.file ?? (yield* temporaryFile)) : undefined
-    const store = file === undefined ? MemoryStore.layer() : SqliteStore.layer({ file })
+    const name = randomBytes(4).toString("hex")
+    // A database that is there already may know earlier sales; a file that is named is for one sale.
+    const saleId = options.store === "postgres" ? `summer-night-${name}` : "summer-night"
+    if (!options.json) announce(options, saleId)
+    const location = yield* locate(options)
     const program = Effect.gen(function* () {
-      if (!options.json) announce(options, file)
+      if (!options.json) announceStore(options, location)
       const onProgress = options.json ? {} : { onProgress: progress(options) }
-      const result = yield* race({ ...options, ...onProgress, saleId, name: `buyer-${process.pid}` })
+      const result = yield* raceOfProcesses({ ...options, ...onProgress, location, saleId, name: `buyer-${name}` })
       return { result, left: yield* seatsLeft(SaleId.make(saleId)) }
     })
-    const { left, result } = yield* Effect.provide(program, Layer.provideMerge(layerDispatcher(), store))
+    const { left, result } = yield* Effect.provide(program, Layer.provideMerge(layerDispatcher(), layerAt(location)))
     report(options, result, left)
     const problem = broken(result, options.capacity)
     if (problem === undefined) return
@@ -35,40 +36,48 @@ const main = (options: TicketOptions) =>
     process.exitCode = 1
   }).pipe(Effect.scoped)
 
-const temporaryFile = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "evolvent-tickets-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-).pipe(Effect.map((folder) => join(folder, "tickets.db")))
+const announce = ({ buyers, capacity, concurrency, processes }: TicketOptions, saleId: string): void => {
+  const several = processes === 1 ? "" : ` from each of ${processes} processes`
+  console.log(`Sale "${saleId}": ${capacity} seats, ${buyers} buyers, ${concurrency} of them at once${several}`)
+}
 
-const announce = ({ buyers, capacity, concurrency, store }: TicketOptions, file: string | undefined): void => {
-  console.log(`Sale "${saleId}": ${capacity} seats, ${buyers} buyers, ${concurrency} of them at once`)
-  console.log(`Store: ${store}${file === undefined ? "" : `, ${file}`}\n`)
+/** Without the URL's password. */
+const announceStore = ({ url }: TicketOptions, location: StoreLocation): void => {
+  const where = () => {
+    if (location.store === "memory") return ""
+    if (location.store === "sqlite") return `, ${location.file}`
+    const { host, pathname } = new URL(location.url)
+    return `, ${url === undefined ? "a throw-away server" : `${host}${pathname}`}, schema ${location.schema}`
+  }
+  console.log(`Store: ${location.store}${where()}\n`)
 }
 
 /** A line for every tenth of the buyers. */
 const progress = ({ buyers }: TicketOptions) => {
   const step = Math.max(1, Math.floor(buyers / 10))
-  return (accepted: number, soldOut: number): void => {
-    const answered = accepted + soldOut
+  return ({ accepted, gaveUp, soldOut }: Answers): void => {
+    const answered = accepted + soldOut + gaveUp
     if (answered % step !== 0 && answered !== buyers) return
-    console.log(`  ${String(answered).padStart(6)} answered: ${accepted} sold, ${soldOut} turned away`)
+    console.log(
+      `  ${String(answered).padStart(6)} answered: ${accepted} sold, ${soldOut} turned away${unlucky(gaveUp)}`
+    )
   }
 }
 
-const report = ({ json, store }: TicketOptions, result: RaceResult, left: number): void => {
-  if (json) return console.log(JSON.stringify({ store, ...result }))
-  const { accepted, conflicts, elapsedMs, recordedEvents, soldOut } = result
-  console.log(`\n${accepted} tickets sold, ${soldOut} buyers turned away, ${left} seats left`)
-  console.log(
-    `${recordedEvents} TicketSold events recorded, ${conflicts} conflicts with other processes, ${elapsedMs} ms`
-  )
+const unlucky = (gaveUp: number): string => (gaveUp === 0 ? "" : `, ${gaveUp} told to try again`)
+
+const report = ({ json, processes, store }: TicketOptions, result: RaceResult, left: number): void => {
+  if (json) return console.log(JSON.stringify({ store, processes, ...result }))
+  const { accepted, conflicts, elapsedMs, gaveUp, recordedEvents, soldOut } = result
+  console.log(`\n${accepted} tickets sold, ${soldOut} buyers turned away${unlucky(gaveUp)}, ${left} seats left`)
+  console.log(`${recordedEvents} TicketSold events recorded, ${conflicts} conflicts between processes, ${elapsedMs} ms`)
 }
 
-/** Runs the program; SIGINT and SIGTERM interrupt it, so that the store is closed. */
+/** Runs the program; SIGINT and SIGTERM interrupt it, so that everything it has started ends. Twice is once. */
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   const interrupt = () => fiber.interruptUnsafe()
-  process.once("SIGINT", interrupt)
-  process.once("SIGTERM", interrupt)
+  process.on("SIGINT", interrupt)
+  process.on("SIGTERM", interrupt)
   fiber.addObserver((exit) => {
     process.off("SIGINT", interrupt)
     process.off("SIGTERM", interrupt)

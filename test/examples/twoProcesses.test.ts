@@ -1,45 +1,18 @@
 /** The ticket sale as a program, alone and as two processes on one file: together they sell exactly the seats. */
-import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Application } from "evolvent"
 import { SqliteStore } from "evolvent/sqlite"
-import type { RaceResult } from "../../examples/tickets/race.ts"
-import { compilePrograms, root } from "../support/compiled.ts"
+import { compilePrograms } from "../support/compiled.ts"
+import type { Ended } from "./sale.ts"
+import { resultOf, startSale } from "./sale.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "evolvent-sale-"))
 
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs the program to its end. */
-const sale = (...flags: ReadonlyArray<string>): Promise<Ended> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "build/examples/tickets/main.js"), ...flags], {
-      cwd: root,
-      env: { ...process.env, TMPDIR: folder },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 60_000
-    })
-    let stdout = ""
-    let stderr = ""
-    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()))
-    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()))
-    child.once("error", reject)
-    child.once("close", (code) => resolve({ code, stdout, stderr }))
-  })
-
-/** The one line that `--json` prints. */
-const resultOf = ({ code, stderr, stdout }: Ended): RaceResult & { readonly store: string } => {
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-  expect(stdout.trimEnd().split("\n").length).toBe(1)
-  return JSON.parse(stdout) as RaceResult & { readonly store: string }
-}
+const sale = (...flags: ReadonlyArray<string>): Promise<Ended> => startSale({ TMPDIR: folder }, ...flags).ended
 
 beforeAll(compilePrograms, 90_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -49,19 +22,25 @@ describe("the program", () => {
     const result = resultOf(await sale("--store", store, "--json"))
     expect(Object.keys(result)).toEqual([
       "store",
+      "processes",
       "attempts",
       "accepted",
       "soldOut",
+      "gaveUp",
       "recordedEvents",
+      "ownEvents",
       "conflicts",
       "elapsedMs"
     ])
     expect(result).toMatchObject({
       store,
+      processes: 1,
       attempts: 300,
       accepted: 100,
       soldOut: 200,
+      gaveUp: 0,
       recordedEvents: 100,
+      ownEvents: 100,
       conflicts: 0
     })
     expect(readdirSync(folder).filter((name) => name.startsWith("evolvent-tickets-"))).toEqual([])
