@@ -32,7 +32,7 @@ describe("what four processes were told", () => {
         const operations = yield* recordOperations(
           stores.map((options, process) => {
             const location = { store: "postgres", options } as const
-            return { process, seed: 1_000 * process + 7, operations: 500, workers: 3, location }
+            return { process, seed: 1_000 * process + 7, operations: 400, workers: 3, location }
           })
         )
         const log = yield* logOf(yield* PostgresStore.make(database))
