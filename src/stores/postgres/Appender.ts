@@ -98,7 +98,8 @@ export class Appender {
       this.queue.putBack(taken.slice(count))
       if (count === 0) continue
       alone = count === 1 ? alone + 1 : 0
-      yield* this.settle(taken.slice(0, count).map((call) => ({ call, toExamine: false })))
+      // A defect is told to those whom it hits; the writer goes on.
+      yield* Effect.exit(this.settle(taken.slice(0, count).map((call) => ({ call, toExamine: false }))))
     }
   })
 

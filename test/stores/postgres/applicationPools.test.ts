@@ -1,5 +1,5 @@
 /** An application's own pool: one connection is enough, it is given back as it was lent, and never ended by the store. */
-import { EventEmitter } from "node:events"
+import type { EventEmitter } from "node:events"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as pg from "pg"
