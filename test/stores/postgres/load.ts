@@ -24,10 +24,10 @@ export const startLoad = (
   Effect.gen(function* () {
     const calls: Array<Answered> = []
     let successes = 0
-    let isStopped = false
+    const state = { isStopped: false }
     const writer = (store: EventStore, name: string) =>
       Effect.gen(function* () {
-        for (let n = 1; !isStopped; n++) {
+        for (let n = 1; !state.isStopped; n++) {
           const call = yield* appended(store, `${name}, call ${n}`, 1 + (n % 3))
           calls.push(call)
           if (reasonOf(call) === undefined) successes++
@@ -46,7 +46,7 @@ export const startLoad = (
           return eventually(`${count} calls succeed`, () => successes >= least)
         }),
       stop: Effect.gen(function* () {
-        isStopped = true
+        state.isStopped = true
         yield* Fiber.joinAll(fibers)
         return calls
       })
