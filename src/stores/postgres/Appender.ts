@@ -219,7 +219,7 @@ export class Appender {
  * one, which may still be under way.
  */
 const isWorthAnotherTry = (prepared: PreparedRequest, failure: Failure | StoreUnavailable): boolean => {
-  if (failure._tag === "Refused" && failure.code === uniqueViolation) return prepared.timesSent < mostTimesSent
+  if (failure._tag === "Refused" && failure.code === uniqueViolation) return prepared.timesSent < mostCollisions
   if (!prepared.isDoubtful || isLate(prepared)) return false
   return failure._tag === "Lost" || toReason(failure).retryable
 }
@@ -263,6 +263,9 @@ const mostTimesSent = 64
 
 /** An id or a key of the group is in the log: somebody else's, or from an earlier try. */
 const uniqueViolation = "23505"
+
+/** How often a request is sent that meets such an id, which a look should have found. */
+const mostCollisions = 8
 
 const unknown = ({ request }: PreparedRequest): CommitUnknown =>
   new CommitUnknown({ commitId: request.batches[0]![0]!.eventId })

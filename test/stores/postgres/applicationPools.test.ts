@@ -153,7 +153,7 @@ describe("an application's pool", () => {
     "that the application keeps for itself is StoreUnavailable after connectTimeout, and nothing is stored",
     () =>
       Effect.gen(function* () {
-        const { pool, query, schema, store } = yield* setUp({ max: 2 }, { connectTimeout: 200, indexEvery: 2 })
+        const { pool, query, schema, store } = yield* setUp({ max: 2 }, { connectTimeout: 500, indexEvery: 2 })
         const all = [yield* appended(store, "before")]
         const received = recorder()
         const stream = yield* store.streamAll(received.handler)
@@ -196,7 +196,7 @@ describe("an application's pool", () => {
 
   itEffect("gets the connections of silent reads closed, which are StoreUnavailable after answerTimeout", () =>
     Effect.gen(function* () {
-      const { pool, proxy, store } = yield* setUp({ max: 1 }, { listen: false, answerTimeout: 200 })
+      const { pool, proxy, store } = yield* setUp({ max: 1 }, { listen: false, answerTimeout: 500 })
       yield* store.append([event("A")])
       proxy.setRule(({ direction }) => (direction === "toClient" ? { blackHole: "both" } : "forward"))
       const silent = yield* Effect.forkScoped(
