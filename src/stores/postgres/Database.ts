@@ -187,7 +187,10 @@ export class Database {
         if (client === undefined) {
           if (!late) resume(Effect.fail(toUnavailable(error, operation)))
         } else if (late) client.release()
-        else {
+        else if (isWithinTransaction(client)) {
+          client.release(true)
+          resume(this.connect(operation))
+        } else {
           // A broken connection shows in the query at hand and is emitted as well, maybe before this callback's turn is over.
           client.on("error", ignore)
           resume(Effect.succeed(client))
@@ -228,6 +231,9 @@ const borrow = (pool: ClientPool, take: Parameters<ClientPool["connect"]>[0]): v
     take(error as Error, undefined)
   }
 }
+
+/** Whether somebody has given the connection back without ending what they had begun: nothing would be committed there. */
+const isWithinTransaction = (client: PoolClient): boolean => /^[TE]$/.test(client.getTransactionStatus?.() ?? "")
 
 /** From here on the pool listens to the connection. */
 const giveBack = (client: PoolClient, isBroken: boolean): void => {

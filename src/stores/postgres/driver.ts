@@ -24,6 +24,8 @@ export interface ClientAnswer {
 /** A connection that is lent out. */
 export interface PoolClient {
   query(query: ClientQuery): Promise<ClientAnswer>
+  /** `I` outside of a transaction, `T` within one, `E` within one that failed. Older drivers do not say. */
+  getTransactionStatus?(): string | null
   /** Gives the connection back; with `true` it is closed instead. */
   release(destroy?: boolean): void
   on(event: "error", listener: (error: Error) => void): unknown
