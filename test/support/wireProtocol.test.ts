@@ -1,6 +1,6 @@
 /** Streams of bytes become whole messages, wherever the chunks end. */
 import { describe, expect, it } from "vitest"
-import { commandComplete, errorResponse, makeSplitters, readyForQuery, textOf } from "./wireProtocol.ts"
+import { commandComplete, errorResponse, makeSplitters, readyForQuery, simpleQuery, textOf } from "./wireProtocol.ts"
 
 const opening = (code: number, body = ""): Buffer => {
   const message = Buffer.from(`........${body}`)
@@ -62,6 +62,7 @@ describe("a splitter", () => {
 describe("the text of a message", () => {
   it("is what can be read in it", () => {
     expect(textOf({ type: "Q", bytes: typed("Q", "SELECT 'ä'\0") })).toBe("SELECT 'ä'")
+    expect(textOf({ type: "Q", bytes: simpleQuery("SELECT 'ä'") })).toBe("SELECT 'ä'")
     expect(textOf({ type: "C", bytes: commandComplete("INSERT 0 1") })).toBe("INSERT 0 1")
     expect(textOf({ type: "E", bytes: errorResponse("40001", "try again") })).toContain("C40001 Mtry again")
     expect(textOf({ type: "startup", bytes: startup })).toContain("user ann")
