@@ -167,8 +167,9 @@ export class Database {
             return Effect.fail(failure)
           },
           onSuccess: (value) => {
-            giveBack(client, false)
-            return Effect.succeed(value)
+            const isOpen = isWithinTransaction(client)
+            giveBack(client, isOpen)
+            return isOpen ? Effect.fail<Failure>({ _tag: "Lost", code: "25001" }) : Effect.succeed(value)
           }
         })
       )
@@ -232,7 +233,10 @@ const borrow = (pool: ClientPool, take: Parameters<ClientPool["connect"]>[0]): v
   }
 }
 
-/** Whether somebody has given the connection back without ending what they had begun: nothing would be committed there. */
+/**
+ * Whether somebody has given the connection back without ending what they had begun: nothing is committed there. Looked at before
+ * and afterwards, for what they began may only have been on its way.
+ */
 const isWithinTransaction = (client: PoolClient): boolean => /^[TE]$/.test(client.getTransactionStatus?.() ?? "")
 
 /** From here on the pool listens to the connection. */

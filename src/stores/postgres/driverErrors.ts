@@ -19,13 +19,16 @@ interface ServerError {
   readonly detail: string | undefined
 }
 
-/** Errors that PostgreSQL sends while it ends a connection; the statement may have been committed before. */
-const endsConnection = /^(57P0[1-5]|08|58)/
+/**
+ * Errors that PostgreSQL sends while it ends a connection; the statement may have been committed before. And one that says that
+ * the connection is within somebody else's transaction that failed.
+ */
+const isOver = /^(57P0[1-5]|08|58|25P02)/
 
 /** Classifies what a statement that was sent was rejected with. */
 export const toFailure = (error: unknown, waitedMs: number): Failure => {
   const server = serverError(error)
-  if (server === undefined || endsConnection.test(server.code) || /^(FATAL|PANIC)$/.test(server.severity ?? "")) {
+  if (server === undefined || isOver.test(server.code) || /^(FATAL|PANIC)$/.test(server.severity ?? "")) {
     return { _tag: "Lost", code: codeOf(error) }
   }
   return { _tag: "Refused", code: server.code, detail: server.detail, waitedMs }
