@@ -188,13 +188,19 @@ describe("an application's pool", () => {
     Effect.gen(function* () {
       const { pool, query, schema, store } = yield* setUp({ max: 1 }, { listen: false })
       const all = []
-      for (const forgotten of ["BEGIN", "BEGIN; SELECT 1 / 0"]) {
+      const forget: ReadonlyArray<(client: pg.PoolClient) => Promise<unknown>> = [
+        (client) => client.query("BEGIN"),
+        (client) => client.query("BEGIN; SELECT 1 / 0").catch(() => undefined),
+        // Without waiting for the answer.
+        (client) => Promise.resolve(void client.query("BEGIN"))
+      ]
+      for (const [n, begin] of forget.entries()) {
         yield* Effect.promise(async () => {
           const client = await pool.connect()
-          await client.query(forgotten).catch(() => undefined)
+          await begin(client)
           client.release()
         })
-        all.push(yield* appended(store, `after ${forgotten}`))
+        all.push(yield* appended(store, `after transaction ${n}`))
       }
       for (const call of all) expect(reasonOf(call), call.name).toBeUndefined()
       yield* expectTrueAnswers(query, schema, all)
