@@ -1,14 +1,17 @@
 /**
  * Every `ts` block of README.md and docs is a module: type-checked with the project's own options (one compiler run for all) and
  * executed. A block marked "ts continued" goes on with the module of the block before it on its page. The modules lie in
- * `.snippets`, padded so that a line number there is the line number on the page; each runs in an empty working folder.
+ * `.snippets`, padded so that a line number there is the line number on the page; each runs in an empty working folder. Where
+ * it uses PostgreSQL, DATABASE_URL names an empty database of its own.
  */
 import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { promisify } from "node:util"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { ownDatabase } from "../support/postgres.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 const folder = path.join(root, ".snippets")
@@ -65,6 +68,26 @@ const snippetsOf = (page: string, markdown: string): ReadonlyArray<Snippet> => {
   return snippets
 }
 
+/** Runs it while DATABASE_URL names an empty database, which is dropped afterwards. */
+const withDatabaseUrl = (run: () => Promise<unknown>): Promise<unknown> =>
+  Effect.runPromise(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { url } = yield* ownDatabase
+        const before = process.env.DATABASE_URL
+        yield* Effect.acquireRelease(
+          Effect.sync(() => void (process.env.DATABASE_URL = url)),
+          () =>
+            Effect.sync(() => {
+              if (before === undefined) delete process.env.DATABASE_URL
+              else process.env.DATABASE_URL = before
+            })
+        )
+        return yield* Effect.promise(run)
+      })
+    )
+  )
+
 const moduleName = ({ page, line }: Snippet): string => `${page.replaceAll("/", "-")}-${line}.ts`
 
 const snippets = pages().flatMap((page) => snippetsOf(page, readFileSync(path.join(root, page), "utf8")))
@@ -106,7 +129,9 @@ describe("the ts blocks of README.md and docs", () => {
       const workingFolder = module.replace(/\.ts$/, "")
       mkdirSync(workingFolder)
       process.chdir(workingFolder)
-      await import(/* @vite-ignore */ pathToFileURL(module).href)
+      const run = () => import(/* @vite-ignore */ pathToFileURL(module).href)
+      if (snippet.lines.some((line) => line.includes("DATABASE_URL"))) await withDatabaseUrl(run)
+      else await run()
     }
   )
 })
