@@ -262,7 +262,7 @@ END $$;`
  * Reads in one snapshot (the function is STABLE). Request -1 is the state of the log: its head, whether some events are indexed
  * in part, the index's reach, the end of the last batch. Request 0 are events after what the caller knows, the others are
  * candidates from the index. Payloads that are too much for one answer are left out, to be asked for again; the first newer
- * event always has one.
+ * event always has one. Events are looked up one by one, whatever the planner believes of the table: hence LATERAL and LIMIT.
  */
 const readFunction = (s: string): string => `
 CREATE FUNCTION ${s}.read(
@@ -312,7 +312,9 @@ BEGIN
         AND x.sequence_number <= a.up_to
       LIMIT most
     ) AS i
-    LEFT JOIN ${s}.events AS e ON e.sequence_number = i.sequence_number;
+    LEFT JOIN LATERAL (
+      SELECT * FROM ${s}.events AS x WHERE x.sequence_number = i.sequence_number LIMIT 1
+    ) AS e ON true;
   END IF;
 END $$;`
 

@@ -45,7 +45,9 @@ SELECT ${cutOff("e")}
 FROM (
   SELECT n.number, e.*, pg_catalog.sum(pg_catalog.octet_length(e.payload)) OVER (ORDER BY n.ordinal) AS bytes, n.ordinal
   FROM pg_catalog.unnest($1::pg_catalog.int8[]) WITH ORDINALITY AS n(number, ordinal)
-  LEFT JOIN ${s}.events AS e ON e.sequence_number OPERATOR(pg_catalog.=) n.number
+  LEFT JOIN LATERAL (
+    SELECT * FROM ${s}.events AS x WHERE x.sequence_number OPERATOR(pg_catalog.=) n.number LIMIT 1
+  ) AS e ON true
 ) AS e
 ORDER BY e.ordinal`
     ),
