@@ -7,12 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as pg from "pg"
 import { describe, expect } from "vitest"
+import { withTags } from "../../../src/stores/EventQuery.ts"
+import type { EventStore } from "../../../src/stores/EventStore.ts"
 import { EventStoreError } from "../../../src/stores/EventStoreError.ts"
 import type { PostgresOptions } from "../../../src/stores/postgres/PostgresStore.ts"
 import * as PostgresStore from "../../../src/stores/postgres/PostgresStore.ts"
-import { event, failsWith, logOf } from "../../../src/testing/conformance/expectations.ts"
+import { event, failsWith, logOf, numbersOf, range } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
-import { freshName, ownDatabase, ownSchema, postgresUrl, rawConnection, urlWith } from "../../support/postgres.ts"
+import { ownDatabase, ownSchema, postgresUrl, rawConnection, urlWith } from "../../support/postgres.ts"
 
 const url = "postgres://someone:topsecret@127.0.0.1:1/nowhere"
 const longest = `p${"x".repeat(47)}`
@@ -201,7 +203,67 @@ describe("the application's own pool", () => {
       const { query } = yield* rawConnection(own)
       expect((yield* query(`SELECT FROM "${schema}".events`)).length).toBe(2)
       expect((yield* Effect.promise(() => pool.query("SELECT 1"))).rowCount).toBe(1)
-      expect(freshName()).not.toBe(schema)
+    })
+  )
+
+  /** Appends, checks and reads a few times; the log is as it should be. */
+  const works = (store: EventStore) =>
+    Effect.gen(function* () {
+      for (const number of range(1, 4)) {
+        yield* store.append([event("A", { number, text: "\\ 'a' \u00fc" }, ["a"])])
+        yield* store.appendIf([event("B", number, ["b"])], withTags("b"), number === 1 ? null : 2 * number - 2)
+        yield* failsWith("ConditionalAppendConflict", store.appendIf([event("C")], withTags("b"), null))
+        expect((yield* store.query(withTags("a"))).eventRecords).toHaveLength(number)
+      }
+      expect(numbersOf(yield* logOf(store))).toEqual(range(1, 8))
+    })
+
+  const settings: ReadonlyArray<string> = [
+    "default_transaction_isolation=serializable",
+    "default_transaction_isolation=repeatable\\ read",
+    "default_transaction_read_only=on",
+    "search_path=nowhere",
+    "standard_conforming_strings=off",
+    "array_nulls=off",
+    "plan_cache_mode=force_generic_plan",
+    "synchronous_commit=off",
+    "row_security=off"
+  ]
+  for (const setting of settings) {
+    itEffect(`may have set ${setting.replaceAll("\\", "")}`, () =>
+      Effect.gen(function* () {
+        const { schema, url: own } = yield* ownSchema
+        const pool = new pg.Pool({ connectionString: own, max: 2, options: `-c ${setting}` })
+        yield* Effect.addFinalizer(() => Effect.promise(() => pool.end()))
+        yield* works(yield* PostgresStore.make({ pool, schema, indexEvery: 2, listen: false }))
+      })
+    )
+  }
+
+  itEffect("may lose prepared statements, as it does behind a pooler that hands connections around", () =>
+    Effect.gen(function* () {
+      const { schema, url: own } = yield* ownSchema
+      const pool = new pg.Pool({ connectionString: own, max: 1 })
+      yield* Effect.addFinalizer(() => Effect.promise(() => pool.end()))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const store = yield* PostgresStore.make({ pool, schema, listen: false })
+          yield* store.append([event("Before")])
+          yield* Effect.promise(() => pool.query("DEALLOCATE ALL"))
+          yield* store.append([event("After")])
+          yield* Effect.promise(() => pool.query("DEALLOCATE ALL"))
+          expect(yield* logOf(store)).toHaveLength(2)
+        })
+      )
+      // Somebody else's statements of the same names are on this connection.
+      const other = new pg.Pool({ connectionString: own, max: 1 })
+      yield* Effect.addFinalizer(() => Effect.promise(() => other.end()))
+      for (const name of ["append", "read"]) {
+        yield* Effect.promise(() => other.query(`PREPARE "${schema}_${name}" AS SELECT 1`))
+      }
+      const store = yield* PostgresStore.make({ pool: other, schema, listen: false })
+      yield* store.append([event("Third")])
+      expect(yield* logOf(store)).toHaveLength(3)
     })
   )
 })
