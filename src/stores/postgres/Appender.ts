@@ -24,6 +24,7 @@ import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
 import { checkRecent, groupParameters, independent, prepareRequest, readOutcome } from "./groupCommit.ts"
 import type { PostgresSettings } from "./options.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
+import { revise } from "./revising.ts"
 import type { Statements } from "./statements.ts"
 
 /** Events and kibibytes of one group. */
@@ -42,6 +43,8 @@ type Call = Pending<PreparedRequest, Answer>
 interface Open {
   readonly call: Call
   readonly toExamine: boolean
+  /** A conflict on which the request is to be decided again. */
+  readonly toRevise?: ConditionalAppendConflict
 }
 
 /** A request with what is known against it; `undefined` when it is ready to be sent. */
@@ -111,8 +114,10 @@ export class Appender {
         if (open.some(({ call }) => call.request.isDoubtful && call.request.timesSent > 1)) {
           yield* Effect.sleep(resolveInterval)
         }
-        const judged = yield* this.judge(open)
-        open = yield* Effect.uninterruptible(this.send(judged))
+        const judged = yield* this.judge(open.filter(({ toRevise }) => toRevise === undefined))
+        const left = yield* Effect.uninterruptible(this.send(judged))
+        const revised = yield* Effect.forEach(open, (it) => Effect.uninterruptible(this.revise(it)))
+        open = [...left, ...revised.flat()]
       }
     }).pipe(
       Effect.onExit((exit) =>
@@ -166,15 +171,50 @@ export class Appender {
               this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
             )
       if (sent === undefined || Result.isFailure(sent)) {
-        for (const { call, verdict } of judged) if (verdict !== undefined) call.answer(Effect.fromResult(verdict))
-        return sent === undefined ? [] : yield* this.afterFailure(calls, sent.failure)
+        const toRevise = judged.flatMap(({ call, verdict }) =>
+          verdict === undefined ? [] : answerOrRevise(call, verdict)
+        )
+        return sent === undefined ? toRevise : [...toRevise, ...(yield* this.afterFailure(calls, sent.failure))]
       }
       const outcome = readOutcome(group, sent.success)
-      this.knownHead = Math.max(this.knownHead, outcome.head)
-      this.remember(group, outcome)
-      yield* this.committed(outcome)
+      yield* this.took(group, outcome)
       return answerAll(judged, outcome)
     })
+  }
+
+  /** Decides a conflicting request again under the lock, where that is what it is open for. */
+  private revise({ call, toRevise }: Open): Effect.Effect<ReadonlyArray<Open>> {
+    return Effect.gen({ self: this }, function* () {
+      if (toRevise === undefined) return []
+      let sent: PreparedRequest | undefined
+      const { database, log, settings, statements } = this
+      const revised = yield* Effect.result(
+        revise({ database, log, statements, lockTimeout: settings.lockTimeout }, call.request, toRevise, (prepared) => {
+          sent = prepared
+        })
+      )
+      if (Result.isFailure(revised)) {
+        if (revised.failure._tag !== "CorruptLog") {
+          return yield* this.afterFailure([sent === undefined ? call : { ...call, request: sent }], revised.failure)
+        }
+        call.answer(Effect.fail(revised.failure))
+        return []
+      }
+      if (revised.success._tag === "Decided") {
+        call.answer(Effect.fromResult(revised.success.verdict))
+        return []
+      }
+      const { outcome, prepared } = revised.success
+      yield* this.took([prepared], outcome)
+      return answerAll([{ call: { ...call, request: prepared }, verdict: undefined }], outcome)
+    })
+  }
+
+  /** Takes note of what was committed. */
+  private took(group: ReadonlyArray<PreparedRequest>, outcome: GroupOutcome): Effect.Effect<void> {
+    this.knownHead = Math.max(this.knownHead, outcome.head)
+    this.remember(group, outcome)
+    return this.committed(outcome)
   }
 
   private remember(group: ReadonlyArray<PreparedRequest>, { results }: GroupOutcome): void {
@@ -239,7 +279,8 @@ const answerAll = (judged: ReadonlyArray<Judged>, outcome: GroupOutcome): Readon
   let head = outcome.headBefore
   for (const { call, verdict } of judged) {
     if (verdict !== undefined) {
-      call.answer(Effect.fromResult(Result.mapError(verdict, (reason) => seenAt(reason, outcome.headBefore, head))))
+      const seen = Result.mapError(verdict, (reason) => seenAt(reason, outcome.headBefore, head))
+      refused.push(...answerOrRevise(call, seen))
       continue
     }
     const results = outcome.results[sent++]
@@ -250,6 +291,19 @@ const answerAll = (judged: ReadonlyArray<Judged>, outcome: GroupOutcome): Readon
     else call.answer(Effect.fail(call.request.isDoubtful ? unknown(call.request) : new StoreBusy({ waitedMs: 0 })))
   }
   return refused
+}
+
+/** Answers, unless the verdict is a conflict on which the request can be decided again. */
+const answerOrRevise = (call: Call, verdict: Verdict): ReadonlyArray<Open> => {
+  if (
+    Result.isFailure(verdict) &&
+    verdict.failure._tag === "ConditionalAppendConflict" &&
+    call.request.request.condition?.revise !== undefined
+  ) {
+    return [{ call, toExamine: false, toRevise: verdict.failure }]
+  }
+  call.answer(Effect.fromResult(verdict))
+  return []
 }
 
 /** A conflict that was found on the log just before the group holds as well after those of the group that came before it. */

@@ -62,7 +62,7 @@ export class Database {
     return this.adapting(
       (query) =>
         this.isExplicit
-          ? this.inTransaction(operation, query)
+          ? this.transaction(operation, (ask) => ask(query.text, query.values))
           : this.withClient(operation, (client) => this.ask(client, query), true),
       { ...statement, values }
     )
@@ -86,35 +86,25 @@ export class Database {
     })
   }
 
-  /** Runs statements on one connection, in order, in one transaction. Text only, for migrations. */
-  script<E>(
+  /**
+   * Runs statements on one connection, in one transaction. What fails before its COMMIT has done nothing, whatever has become of
+   * the connection.
+   */
+  transaction<A, E>(
     operation: string,
-    run: (ask: Ask) => Effect.Effect<void, Failure | E>
-  ): Effect.Effect<void, Failure | StoreUnavailable | E> {
+    run: (ask: Ask) => Effect.Effect<A, Failure | E>
+  ): Effect.Effect<A, Failure | StoreUnavailable | E> {
     return this.withClient(
       operation,
       (client) => {
-        const ask: Ask = (text, values = []) => this.ask(client, { text, values })
+        const ask: Ask = (text, values = []) => Effect.mapError(this.ask(client, { text, values }), toRefused)
         return Effect.gen({ self: this }, function* () {
           yield* ask(begin)
-          yield* run(ask)
+          const result = yield* run(ask)
           yield* this.commit(client)
+          return result
         })
       },
-      false
-    )
-  }
-
-  private inTransaction(operation: string, query: Query): Effect.Effect<Rows, Failure | StoreUnavailable> {
-    return this.withClient(
-      operation,
-      (client) =>
-        Effect.gen({ self: this }, function* () {
-          yield* Effect.mapError(this.ask(client, { text: begin }), toRefused)
-          const rows = yield* Effect.mapError(this.ask(client, query), toRefused)
-          yield* this.commit(client)
-          return rows
-        }),
       false
     )
   }

@@ -292,6 +292,19 @@ export class PostgresLog implements LogReading {
     })
   }
 
+  /** Brings the newest events up to date on a connection that somebody else holds. */
+  readNewest<E>(
+    ask: (text: string, values: Array<unknown>) => Effect.Effect<Rows, E>
+  ): Effect.Effect<void, E | CorruptLog> {
+    return Effect.gen({ self: this }, function* () {
+      for (let head = Number.POSITIVE_INFINITY; head > this.recent.head;) {
+        const { base, head: known } = this.recent
+        const rows = yield* ask(this.statements.read.text, [known, base, rowsPerStep, ...lookupColumns([])])
+        head = (yield* parsed(() => this.takeNewest(rows, known))).head
+      }
+    })
+  }
+
   private readOnce(
     group: ReadonlyArray<Lookup>
   ): Effectful<{ readonly head: number; readonly candidates: ReadonlyArray<Candidates> }> {

@@ -6,7 +6,15 @@ import { migrations } from "./schema.ts"
 
 /** The names of relations and of functions. */
 export const relationNames = ["log", "events", "event_index", "event_index_keys", "idempotency"]
-export const functionNames = ["refuse_change", "append", "refuse_changed", "refuse_known", "read", "write_index"]
+export const functionNames = [
+  "refuse_change",
+  "lock",
+  "append",
+  "refuse_changed",
+  "refuse_known",
+  "read",
+  "write_index"
+]
 
 /** Fires before UPDATE, DELETE and TRUNCATE, once a statement: the bits of `pg_trigger.tgtype`. */
 const triggerType = 2 + 8 + 16 + 32

@@ -47,7 +47,7 @@ export const checkSchema = (database: Database, schema: string): Effect.Effect<v
 /** Creates the schema, or brings it up to date. */
 export const migrateSchema = (database: Database, schema: string): Effect.Effect<void, EventStoreErrorReason> =>
   database
-    .script(operation, (ask) =>
+    .transaction(operation, (ask) =>
       Effect.gen(function* () {
         yield* ask("SET LOCAL search_path = pg_catalog, pg_temp")
         yield* ask("SELECT pg_advisory_xact_lock(1702260588, 0)")

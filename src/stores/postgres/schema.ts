@@ -51,6 +51,7 @@ export const migrations = (schema: string): ReadonlyArray<string> => {
     [
       tables(s),
       triggers(s),
+      lockFunction(s),
       appendFunction(s),
       refuseChangedFunction(s),
       refuseKnownFunction(s),
@@ -106,8 +107,7 @@ ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;`
  * Writes a group of requests under the log's lock. The lock is taken in a statement of its own, so that the ones after it see
  * what the lock's last holder committed. A request is refused, without saying why, when one of its given ids or its idempotency
  * key is known, or when something that was recorded after the number up to which its caller has checked its context may
- * belong to the context. Where a COMMIT is to follow and its caller has vanished, the server gives the lock back about as soon
- * as others have waited for it in vain.
+ * belong to the context.
  */
 const appendFunction = (s: string): string => `
 CREATE FUNCTION ${s}.append(
@@ -134,9 +134,7 @@ BEGIN
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
-  PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
-  PERFORM set_config('idle_in_transaction_session_timeout', greatest(lock_milliseconds, 1000)::text, true);
-  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
+  PERFORM ${s}.lock(lock_milliseconds);
   SELECT l.indexed_through, coalesce(e.sequence_number, 0), coalesce(e.batch_end, 0), c.least, c.most
     INTO indexed_through, head, last_end, least_checked, most_checked
     FROM ${s}.log AS l
@@ -192,6 +190,21 @@ BEGIN
     ) AS e ON e.request = k.request
     GROUP BY k.key, k.fingerprint;
   END IF;
+END $$;`
+
+/**
+ * Takes the log's lock until the end of the transaction. Where a COMMIT is to follow and its caller has vanished, the server
+ * gives the lock back about as soon as others have waited for it in vain.
+ */
+const lockFunction = (s: string): string => `
+CREATE FUNCTION ${s}.lock(lock_milliseconds int4) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
+  PERFORM set_config('idle_in_transaction_session_timeout', greatest(lock_milliseconds, 1000)::text, true);
+  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
 END $$;`
 
 /** The requests of whose contexts something may have been recorded after what their callers have checked. */
@@ -365,7 +378,7 @@ END $$;`
 /** Functions are everybody's until that is taken back; tables may be by the database's default privileges. */
 const rights = (s: string): string => `
 REVOKE ALL ON ${s}.log, ${s}.events, ${s}.event_index, ${s}.idempotency FROM PUBLIC;
-REVOKE ALL ON FUNCTION ${s}.refuse_change, ${s}.append, ${s}.refuse_changed, ${s}.refuse_known, ${s}.read, ${s}.write_index
+REVOKE ALL ON FUNCTION ${s}.refuse_change, ${s}.lock, ${s}.append, ${s}.refuse_changed, ${s}.refuse_known, ${s}.read, ${s}.write_index
   FROM PUBLIC;`
 
 /** Advisory locks are named by the table's oid, so every log of a database has its own. */

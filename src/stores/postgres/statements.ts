@@ -21,6 +21,7 @@ export const statements = (schema: string) => {
       "append",
       `SELECT * FROM ${s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`
     ),
+    lock: named("lock", `SELECT ${s}.lock($1)`),
     read: named("read", `SELECT * FROM ${s}.read($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
     writeIndex: named("write_index", `SELECT ${s}.write_index($1)`),
     /** The events of a short span, as many as fit into an answer. */
