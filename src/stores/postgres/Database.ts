@@ -62,7 +62,7 @@ export class Database {
     return this.adapting(
       (query) =>
         this.isExplicit
-          ? this.transaction(operation, (ask) => ask(query.text, query.values))
+          ? this.transaction(operation, (ask) => ask(query.text, query.values, query.name))
           : this.withClient(operation, (client) => this.ask(client, query), true),
       { ...statement, values }
     )
@@ -97,7 +97,8 @@ export class Database {
     return this.withClient(
       operation,
       (client) => {
-        const ask: Ask = (text, values = []) => Effect.mapError(this.ask(client, { text, values }), toRefused)
+        const ask: Ask = (text, values = [], name = undefined) =>
+          Effect.mapError(this.ask(client, name === undefined ? { text, values } : { name, text, values }), toRefused)
         return Effect.gen({ self: this }, function* () {
           yield* ask(begin)
           const result = yield* run(ask)
@@ -192,7 +193,7 @@ export class Database {
 }
 
 /** Sends text with parameters on the connection at hand. */
-export type Ask = (text: string, values?: Array<unknown>) => Effect.Effect<Rows, Failure>
+export type Ask = (text: string, values?: Array<unknown>, name?: string) => Effect.Effect<Rows, Failure>
 
 type Statement = Pick<ClientQuery, "name" | "text">
 type Query = Pick<ClientQuery, "name" | "text" | "values">

@@ -50,6 +50,7 @@ export const migrateSchema = (database: Database, schema: string): Effect.Effect
     .transaction(operation, (ask) =>
       Effect.gen(function* () {
         yield* ask("SET LOCAL search_path = pg_catalog, pg_temp")
+        yield* ask("SET LOCAL lock_timeout = '30s'")
         yield* ask("SELECT pg_advisory_xact_lock(1702260588, 0)")
         const found = yield* stateOf(ask, schema)
         if (found === format) return
