@@ -79,7 +79,7 @@ export const make = <C extends EventCatalog.Any, State, Params extends ReadonlyA
   const id = ++definitions
   const cases = new Map(Object.entries(definition.evolve)) as unknown as ViewPart["cases"]
   return (...params) => {
-    const part = new ViewPart(id, events, Query.make(...(query(...params).filters ?? [])), cases)
+    const part = new ViewPart(id, name, events, Query.make(...(query(...params).filters ?? [])), cases)
     return new PartsView({
       name,
       query: part.query,

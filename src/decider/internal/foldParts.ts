@@ -16,14 +16,16 @@ export type Cases = ReadonlyMap<string, (state: unknown, payload: unknown) => un
 /** A view that is not composed of others, bound to its query. */
 export class ViewPart {
   readonly definition: number
+  readonly name: string
   readonly events: Any
   readonly query: EventQuery.EventQuery
   readonly cases: Cases
   #matcher: EventQuery.Matcher | undefined
   #canonical: string | undefined
 
-  constructor(definition: number, events: Any, query: EventQuery.EventQuery, cases: Cases) {
+  constructor(definition: number, name: string, events: Any, query: EventQuery.EventQuery, cases: Cases) {
     this.definition = definition
+    this.name = name
     this.events = events
     this.query = query
     this.cases = cases
