@@ -107,6 +107,16 @@ describe("the modules of the package", () => {
     expect(graph.filter((module) => module.packages.includes(name)).map((module) => module.file)).toEqual([])
   })
 
+  it("reach no test runner from the testing entry", () => {
+    const outside = new Set(reachableFrom("src/testing/index.ts").flatMap((module) => module.packages))
+    expect(
+      Array.from(outside)
+        .filter((name) => !name.startsWith("node:"))
+        .toSorted()
+    ).toEqual(["effect"])
+    expect(outside).not.toContain("node:test")
+  })
+
   it("import one way: stores no decider, nothing testing or cli", () => {
     const wrong = imports.filter(({ from, to }) => !mayImport[areaOf(from)]?.includes(areaOf(to)))
     expect(wrong.map(describeImport)).toEqual([])

@@ -1,2 +1,3 @@
-/** `evolvent/testing`: what proves that a store keeps the contract. No test runner is imported. */
+/** `evolvent/testing`: what proves that a store keeps the contract, and specs for deciders. No test runner is imported. */
 export * from "./conformance/index.ts"
+export * as Spec from "./spec/Spec.ts"
