@@ -270,7 +270,7 @@ export class PostgresLog implements LogReading {
     return this.lookups.submit(request, Math.max(1, alternatives.length))
   }
 
-  /** The one reader: takes what waits, reads it, answers, for ever. */
+  /** A reader: takes what waits, reads it, answers, for ever. */
   readonly answerLookups: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
       yield* this.lookups.nonEmpty

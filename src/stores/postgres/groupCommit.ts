@@ -147,12 +147,17 @@ const keyColumns = (events: ReadonlyArray<PreparedEvent>): Array<Buffer> => {
   return [int4s(flat), int4s(starts), int4s(ends)]
 }
 
-const conditionColumns = (group: ReadonlyArray<PreparedRequest>): Array<Buffer | null> => {
-  if (group.every(({ request }) => request.condition === undefined)) return [null, null, null, null, null]
+const conditionColumns = (group: ReadonlyArray<PreparedRequest>): Array<Buffer | number | null> => {
+  const checked = group.flatMap(({ checkedThrough, request }) =>
+    request.condition === undefined ? [] : checkedThrough!
+  )
+  if (checked.length === 0) return [null, null, null, null, null, null, null]
   const columns = noAlternatives()
   for (const [index, { alternatives }] of group.entries()) addAlternatives(columns, index + 1, alternatives ?? [])
   return [
     int8s(group.map(({ checkedThrough }) => checkedThrough ?? null)),
+    Math.min(...checked),
+    Math.max(...checked),
     int4s(columns.requests),
     int4s(columns.terms),
     texts(columns.alls),

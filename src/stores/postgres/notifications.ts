@@ -12,8 +12,8 @@ import * as pg from "pg"
 import type { ClientPool } from "./driver.ts"
 import type { DatabaseSettings } from "./options.ts"
 
-/** Milliseconds between two notices. */
-const noticeInterval = 5
+/** Milliseconds between two notices: the first one goes out at once. */
+const noticeInterval = 25
 
 /** Milliseconds between two signs of life. */
 const lifeInterval = 10_000

@@ -113,7 +113,8 @@ const appendFunction = (s: string): string => `
 CREATE FUNCTION ${s}.append(
   event_ids uuid[], event_types text[], schema_versions int8[], payloads text[], all_tags text[], all_metadata text[],
   left_in_batch int4[], event_requests int4[], flat_keys int4[], key_starts int4[], key_ends int4[],
-  checked_through int8[], alternative_requests int4[], alternative_terms int4[], alls text[], anys text[],
+  checked_through int8[], least_checked int8, most_checked int8,
+  alternative_requests int4[], alternative_terms int4[], alls text[], anys text[],
   given_ids uuid[], given_requests int4[],
   new_keys text[], fingerprints text[], new_key_requests int4[],
   lock_milliseconds int4,
@@ -125,8 +126,6 @@ AS $$
 #variable_conflict use_column
 DECLARE
   last_end int8;
-  least_checked int8;
-  most_checked int8;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'read committed is required' USING ERRCODE = '${raised.isolation}';
@@ -135,13 +134,12 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   PERFORM ${s}.lock(lock_milliseconds);
-  SELECT l.indexed_through, coalesce(e.sequence_number, 0), coalesce(e.batch_end, 0), c.least, c.most
-    INTO indexed_through, head, last_end, least_checked, most_checked
-    FROM ${s}.log AS l
-    LEFT JOIN (
-      SELECT e.sequence_number, e.batch_end FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1
-    ) AS e ON true
-    CROSS JOIN (SELECT min(c) AS least, max(c) AS most FROM unnest(checked_through) AS c) AS c;
+  SELECT e.sequence_number, e.batch_end, (SELECT l.indexed_through FROM ${s}.log AS l)
+    INTO head, last_end, indexed_through
+    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
+  IF head IS NULL THEN
+    SELECT 0, 0, l.indexed_through INTO head, last_end, indexed_through FROM ${s}.log AS l;
+  END IF;
   IF last_end <> head OR indexed_through > head THEN
     RAISE EXCEPTION 'the log ends within a batch' USING ERRCODE = '${raised.logEndsEarly}', DETAIL = head + 1;
   END IF;
@@ -156,7 +154,12 @@ BEGIN
     refused := array_cat(refused, ${s}.refuse_known(given_ids, given_requests, new_keys, new_key_requests));
   END IF;
   occurred_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  IF refused IS NULL THEN
+  IF refused IS NULL AND cardinality(event_ids) = 1 THEN
+    INSERT INTO ${s}.events VALUES (
+      head + 1, event_ids[1], event_types[1], schema_versions[1], payloads[1], all_tags[1], all_metadata[1], occurred_at,
+      head + 1, flat_keys
+    );
+  ELSIF refused IS NULL THEN
     INSERT INTO ${s}.events
     SELECT head + u.place, u.event_id, u.event_type, u.schema_version, u.payload, u.tags, u.metadata, occurred_at,
       head + u.place + u.left_in_batch, flat_keys[u.key_start : u.key_end]
