@@ -10,7 +10,7 @@ import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver
 import type { Failure } from "./driverErrors.ts"
 import { toFailure, toUnavailable } from "./driverErrors.ts"
 import type { DatabaseSettings } from "./options.ts"
-import { raised } from "./schema.ts"
+import { raised } from "./functions.ts"
 
 export type Rows = ReadonlyArray<ReadonlyArray<string | null>>
 

@@ -4,7 +4,7 @@
  */
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { CorruptLog, SequenceLimit, StorageFull, StoreBusy, StoreUnavailable } from "../EventStoreError.ts"
-import { raised } from "./schema.ts"
+import { raised } from "./functions.ts"
 
 /** Why a statement did not succeed. */
 export type Failure =

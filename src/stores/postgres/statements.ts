@@ -2,7 +2,7 @@
  * Every statement on a log, schema-qualified, parameters only. Functions, operators and types are qualified too, for a search
  * path may have others of the same names.
  */
-import { columnsOf, cutOff } from "./schema.ts"
+import { columnsOf, cutOff } from "./columns.ts"
 
 export interface StatementText {
   /** Names the prepared statement. */

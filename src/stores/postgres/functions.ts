@@ -1,0 +1,285 @@
+/**
+ * The functions in the database. They run with the caller's rights, `write_index` aside, and pin the planner settings and the search
+ * path that they are written for.
+ */
+import { cutOff } from "./columns.ts"
+import { partlyKey } from "./keys.ts"
+
+/** SQLSTATEs that the functions raise themselves. */
+export const raised = {
+  isolation: "EV001",
+  logEndsEarly: "EV002",
+  sequenceLimit: "EV003",
+  eventMissing: "EV004"
+} as const
+
+/** What `read` answers with: the request and the event. The id of an event that the index names and the log lacks is null. */
+const rowType = `request int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
+  payload text, tags text, metadata text, occurred_at int8, batch_end int8`
+
+/**
+ * Writes a group of requests under the log's lock. The lock is taken in a statement of its own, so that the ones after it see
+ * what the lock's last holder committed. A request is refused, without saying why, when one of its given ids or its idempotency
+ * key is known, or when something that was recorded after the number up to which its caller has checked its context may
+ * belong to the context.
+ */
+export const appendFunction = (s: string): string => `
+CREATE FUNCTION ${s}.append(
+  event_ids uuid[], event_types text[], schema_versions int8[], payloads text[], all_tags text[], all_metadata text[],
+  left_in_batch int4[], event_requests int4[], flat_keys int4[], key_starts int4[], key_ends int4[],
+  checked_through int8[], least_checked int8, most_checked int8,
+  alternative_requests int4[], alternative_terms int4[], alls text[], anys text[],
+  given_ids uuid[], given_requests int4[],
+  new_keys text[], fingerprints text[], new_key_requests int4[],
+  lock_milliseconds int4,
+  OUT head int8, OUT occurred_at int8, OUT indexed_through int8, OUT refused int4[]
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  last_end int8;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'read committed is required' USING ERRCODE = '${raised.isolation}';
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  PERFORM ${s}.lock(lock_milliseconds);
+  SELECT e.sequence_number, e.batch_end, (SELECT l.indexed_through FROM ${s}.log AS l)
+    INTO head, last_end, indexed_through
+    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
+  IF head IS NULL THEN
+    SELECT 0, 0, l.indexed_through INTO head, last_end, indexed_through FROM ${s}.log AS l;
+  END IF;
+  IF last_end <> head OR indexed_through > head THEN
+    RAISE EXCEPTION 'the log ends within a batch' USING ERRCODE = '${raised.logEndsEarly}', DETAIL = head + 1;
+  END IF;
+  IF head > 9007199254740991 - cardinality(event_ids) THEN
+    RAISE EXCEPTION 'the log is full' USING ERRCODE = '${raised.sequenceLimit}', DETAIL = head;
+  END IF;
+  IF least_checked < head OR most_checked > head THEN
+    refused := ${s}.refuse_changed(
+      head, least_checked, checked_through, alternative_requests, alternative_terms, alls, anys);
+  END IF;
+  IF given_ids IS NOT NULL OR new_keys IS NOT NULL THEN
+    refused := array_cat(refused, ${s}.refuse_known(given_ids, given_requests, new_keys, new_key_requests));
+  END IF;
+  occurred_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  IF refused IS NULL AND cardinality(event_ids) = 1 THEN
+    INSERT INTO ${s}.events VALUES (
+      head + 1, event_ids[1], event_types[1], schema_versions[1], payloads[1], all_tags[1], all_metadata[1], occurred_at,
+      head + 1, flat_keys
+    );
+  ELSIF refused IS NULL THEN
+    INSERT INTO ${s}.events
+    SELECT head + u.place, u.event_id, u.event_type, u.schema_version, u.payload, u.tags, u.metadata, occurred_at,
+      head + u.place + u.left_in_batch, flat_keys[u.key_start : u.key_end]
+    FROM unnest(
+      event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, key_starts, key_ends
+    ) WITH ORDINALITY AS u(
+      event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, key_start, key_end, place
+    );
+  ELSE
+    INSERT INTO ${s}.events
+    SELECT head + n.place, n.event_id, n.event_type, n.schema_version, n.payload, n.tags, n.metadata, occurred_at,
+      head + n.place + n.left_in_batch, flat_keys[n.key_start : n.key_end]
+    FROM (
+      SELECT u.*, row_number() OVER (ORDER BY u.ordinal) AS place
+      FROM unnest(
+        event_ids, event_types, schema_versions, payloads, all_tags, all_metadata, left_in_batch, event_requests, key_starts, key_ends
+      ) WITH ORDINALITY AS u(
+        event_id, event_type, schema_version, payload, tags, metadata, left_in_batch, request, key_start, key_end, ordinal
+      )
+      WHERE NOT u.request = ANY (refused)
+    ) AS n;
+  END IF;
+  IF new_keys IS NOT NULL THEN
+    INSERT INTO ${s}.idempotency
+    SELECT k.key, k.fingerprint, min(e.place) + head, max(e.place) + head
+    FROM unnest(new_keys, fingerprints, new_key_requests) AS k(key, fingerprint, request)
+    JOIN (
+      SELECT r.request, row_number() OVER (ORDER BY r.ordinal) AS place
+      FROM unnest(event_requests) WITH ORDINALITY AS r(request, ordinal)
+      WHERE refused IS NULL OR NOT r.request = ANY (refused)
+    ) AS e ON e.request = k.request
+    GROUP BY k.key, k.fingerprint;
+  END IF;
+END $$;`
+
+/**
+ * Takes the log's lock until the end of the transaction. Where a COMMIT is to follow and its caller has vanished, the server
+ * gives the lock back about as soon as others have waited for it in vain.
+ */
+export const lockFunction = (s: string): string => `
+CREATE FUNCTION ${s}.lock(lock_milliseconds int4) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('lock_timeout', lock_milliseconds::text, true);
+  PERFORM set_config('idle_in_transaction_session_timeout', greatest(lock_milliseconds, 1000)::text, true);
+  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);
+END $$;`
+
+/** The requests of whose contexts something may have been recorded after what their callers have checked. */
+export const refuseChangedFunction = (s: string): string => `
+CREATE FUNCTION ${s}.refuse_changed(
+  head int8, least_checked int8,
+  checked_through int8[], alternative_requests int4[], alternative_terms int4[], alls text[], anys text[]
+) RETURNS int4[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
+AS $$
+DECLARE
+  changed_requests int4[];
+  newer_events int8;
+BEGIN
+  WITH newer AS MATERIALIZED (
+    SELECT e.sequence_number, e.keys FROM ${s}.events AS e WHERE e.sequence_number > least_checked
+  ), postings AS (
+    SELECT n.sequence_number, n.keys, unnest(n.keys) AS term FROM newer AS n
+  ), partly AS (
+    SELECT max(n.sequence_number) AS number FROM newer AS n WHERE n.keys @> '{${partlyKey}}'
+  )
+  SELECT array_agg(changed.request), (SELECT count(*) FROM newer) INTO changed_requests, newer_events
+  FROM (
+    SELECT a.request
+    FROM unnest(alternative_requests, alternative_terms, alls, anys) AS a(request, term, all_of, any_of)
+    JOIN postings AS p ON p.term = a.term
+    WHERE p.sequence_number > checked_through[a.request] AND p.keys @> a.all_of::int4[]
+      AND (a.any_of IS NULL OR p.keys && a.any_of::int4[])
+    UNION
+    SELECT c.request
+    FROM unnest(checked_through) WITH ORDINALITY AS c(number, request)
+    WHERE c.number > head OR c.number < (SELECT p.number FROM partly AS p)
+      OR (c.number < head AND NOT c.request = ANY (alternative_requests))
+  ) AS changed;
+  IF newer_events <> greatest(head - least_checked, 0) THEN
+    RAISE EXCEPTION 'an event is missing' USING ERRCODE = '${raised.eventMissing}', DETAIL = (
+      SELECT min(n.place) FROM (
+        SELECT e.sequence_number, least_checked + row_number() OVER (ORDER BY e.sequence_number) AS place
+        FROM ${s}.events AS e WHERE e.sequence_number > least_checked
+      ) AS n WHERE n.sequence_number <> n.place);
+  END IF;
+  RETURN changed_requests;
+END $$;`
+
+/** The requests whose given ids or idempotency keys are known. */
+export const refuseKnownFunction = (s: string): string => `
+CREATE FUNCTION ${s}.refuse_known(
+  given_ids uuid[], given_requests int4[], new_keys text[], new_key_requests int4[]
+) RETURNS int4[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+BEGIN
+  RETURN (
+    SELECT array_agg(known.request)
+    FROM (
+      SELECT given_requests[array_position(given_ids, e.event_id)] AS request
+      FROM ${s}.events AS e WHERE e.event_id = ANY (given_ids)
+      UNION
+      SELECT new_key_requests[array_position(new_keys, i.key)]
+      FROM ${s}.idempotency AS i WHERE i.key = ANY (new_keys)
+    ) AS known
+  );
+END $$;`
+
+/**
+ * Reads in one snapshot (the function is STABLE). Request -1 is the state of the log: its head, whether some events are indexed
+ * in part, the index's reach, the end of the last batch. Request 0 are events after what the caller knows, the others are
+ * candidates from the index. Payloads that are too much for one answer are left out, to be asked for again; the first newer
+ * event always has one. Events are looked up one by one, whatever the planner believes of the table: hence LATERAL and LIMIT.
+ */
+export const readFunction = (s: string): string => `
+CREATE FUNCTION ${s}.read(
+  known_head int8, known_base int8, most_newer int4,
+  requests int4[], alls text[], anys text[], afters int8[], up_tos int8[], most int4
+) RETURNS TABLE (${rowType})
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET enable_memoize = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  head int8;
+  last_end int8;
+  through int8;
+  partly boolean;
+BEGIN
+  SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
+  SELECT e.sequence_number, e.batch_end INTO head, last_end
+    FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
+  RETURN QUERY SELECT -1, coalesce(head, 0), NULL::uuid, NULL::text, partly::int4::int8,
+    NULL::text, NULL::text, NULL::text, through, coalesce(last_end, 0);
+  IF head > greatest(known_head, through) THEN
+    RETURN QUERY
+    SELECT 0, ${cutOff("e")}
+    FROM (
+      SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
+      FROM (
+        SELECT * FROM ${s}.events AS e
+        WHERE e.sequence_number > greatest(known_head, through)
+          AND e.sequence_number <= greatest(known_head, through) + most_newer
+      ) AS n
+    ) AS e
+    ORDER BY e.sequence_number;
+  END IF;
+  IF requests IS NOT NULL THEN
+    RETURN QUERY
+    SELECT a.request, i.sequence_number, e.event_id, e.event_type, e.schema_version,
+      CASE WHEN octet_length(e.payload) <= ${bytesPerCandidate} THEN e.payload END, e.tags, e.metadata, e.occurred_at, e.batch_end
+    FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
+    CROSS JOIN LATERAL (
+      SELECT x.sequence_number FROM ${s}.event_index AS x
+      WHERE x.keys @> a.all_of::int4[] AND (a.any_of IS NULL OR x.keys && a.any_of::int4[])
+        AND x.sequence_number > a.after
+        AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
+        AND x.sequence_number <= a.up_to
+      LIMIT most
+    ) AS i
+    LEFT JOIN LATERAL (
+      SELECT * FROM ${s}.events AS x WHERE x.sequence_number = i.sequence_number LIMIT 1
+    ) AS e ON true;
+  END IF;
+END $$;`
+
+/** Bytes of a candidate's payload above which it comes without. */
+const bytesPerCandidate = 4_096
+
+/**
+ * Brings the index up to the log, at most some thousands of events at once, and says how far it is now. Whoever comes while
+ * another is at it waits, a second at most, and finds it done. It needs the rights of the index's owner, for only the owner may have the pending entries sorted in.
+ */
+export const writeIndexFunction = (s: string): string => `
+CREATE FUNCTION ${s}.write_index(most int4) RETURNS int8
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  through int8;
+  up_to int8;
+BEGIN
+  PERFORM set_config('lock_timeout', '1000', true);
+  PERFORM pg_advisory_xact_lock(${lockKey(s)}, 2);
+  SELECT l.indexed_through INTO through FROM ${s}.log AS l;
+  SELECT least(max(e.sequence_number), through + most) INTO up_to FROM ${s}.events AS e;
+  IF up_to IS NULL OR up_to <= through THEN
+    RETURN through;
+  END IF;
+  INSERT INTO ${s}.event_index
+    SELECT e.sequence_number, e.keys FROM ${s}.events AS e
+    WHERE e.sequence_number > through AND e.sequence_number <= up_to ORDER BY e.sequence_number;
+  PERFORM gin_clean_pending_list('${s}.event_index_keys'::regclass);
+  UPDATE ${s}.log SET indexed_through = up_to, has_partly_indexed = has_partly_indexed OR EXISTS (
+    SELECT FROM ${s}.events AS e
+    WHERE e.sequence_number > through AND e.sequence_number <= up_to AND e.keys @> '{${partlyKey}}');
+  RETURN up_to;
+END $$;`
+
+/** Advisory locks are named by the table's oid, so every log of a database has its own. */
+const lockKey = (s: string): string => `'${s}.events'::regclass::oid::int4`
