@@ -325,8 +325,8 @@ export class PostgresLog implements LogReading {
     this.indexed(through)
     if (through > this.recent.head) this.recent = new RecentEvents(through)
     let expected = Math.max(knownHead, through) + 1
-    if (head >= expected && rows[1]?.[0] !== "0") corrupt(expected, "the event is missing")
-    for (let index = 1; index < rows.length && rows[index]![0] === "0"; index++, expected++) {
+    if (head >= expected && rows[1]?.[0] !== "1") corrupt(expected, "the event is missing")
+    for (let index = 1; index < rows.length && rows[index]![0] === "1"; index++, expected++) {
       if (isCutOff(rows[index]!, 1, expected, index === 1)) break
       const { batchEnd, payloadLength, record } = fromRow(rows[index]!, expected, 1)
       this.add(record, batchEnd, payloadLength)

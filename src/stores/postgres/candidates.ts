@@ -55,14 +55,17 @@ export const toCandidates = (
 ): ReadonlyArray<Candidates> => {
   const found = group.map(() => new Map<number, StoredRecord | undefined>())
   const counts = group.map(() => 0)
+  const stored = new Map<number, StoredRecord | undefined>()
   for (const row of rows) {
-    const request = Number(row[0]) - 1
-    if (request < 0) continue
-    const number = Number(row[1])
-    counts[request]!++
-    if (found[request]!.has(number)) continue
-    if (row[2] === null) corrupt(number, "the event is missing")
-    found[request]!.set(number, row[5] === null ? undefined : fromRow(row, number, 1))
+    if (row[0] === "3") stored.set(Number(row[1]), row[5] === null ? undefined : fromRow(row, Number(row[1]), 1))
+  }
+  const [, , , , , requests, numbers] = rows.find(([kind]) => kind === "2") ?? []
+  const wanted = toNumbers(numbers)
+  for (const [index, request] of toNumbers(requests).entries()) {
+    const number = wanted[index]!
+    if (!stored.has(number)) corrupt(number, "the event is missing")
+    counts[request - 1]!++
+    found[request - 1]!.set(number, stored.get(number))
   }
   return group.map(({ most, span, withPartly }, index) =>
     isStale && !withPartly
@@ -74,3 +77,7 @@ export const toCandidates = (
         }
   )
 }
+
+/** Reads an array's text; no array is an empty one. */
+const toNumbers = (text: string | null | undefined): ReadonlyArray<number> =>
+  typeof text === "string" ? text.slice(1, -1).split(",").map(Number) : []

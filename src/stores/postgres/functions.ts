@@ -13,8 +13,8 @@ export const raised = {
   eventMissing: "EV004"
 } as const
 
-/** What `read` answers with: the request and the event. The id of an event that the index names and the log lacks is null. */
-const rowType = `request int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
+/** What `read` answers with: the kind of the row, and an event. */
+const rowType = `kind int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
   payload text, tags text, metadata text, occurred_at int8, batch_end int8`
 
 /**
@@ -189,10 +189,10 @@ BEGIN
 END $$;`
 
 /**
- * Reads in one snapshot (the function is STABLE). Request -1 is the state of the log: its head, whether some events are indexed
- * in part, the index's reach, the end of the last batch. Request 0 are events after what the caller knows, the others are
- * candidates from the index. Payloads that are too much for one answer are left out, to be asked for again; the first newer
- * event always has one. Events are looked up one by one, whatever the planner believes of the table: hence LATERAL and LIMIT.
+ * Reads in one snapshot (the function is STABLE), in rows of four kinds: 0 the state of the log, which is its head, whether some
+ * events are indexed in part, the index's reach and the end of the last batch; 1 the events after what the caller knows; 2 who
+ * asked for which candidates from the index; 3 the candidates' events. Payloads that are too much for one answer are left
+ * out, to be asked for again; the first newer event always has one.
  */
 export const readFunction = (s: string): string => `
 CREATE FUNCTION ${s}.read(
@@ -210,15 +210,17 @@ DECLARE
   last_end int8;
   through int8;
   partly boolean;
+  asked_by int4[];
+  candidates int8[];
 BEGIN
   SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
   SELECT e.sequence_number, e.batch_end INTO head, last_end
     FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
-  RETURN QUERY SELECT -1, coalesce(head, 0), NULL::uuid, NULL::text, partly::int4::int8,
+  RETURN QUERY SELECT 0, coalesce(head, 0), NULL::uuid, NULL::text, partly::int4::int8,
     NULL::text, NULL::text, NULL::text, through, coalesce(last_end, 0);
   IF head > greatest(known_head, through) THEN
     RETURN QUERY
-    SELECT 0, ${cutOff("e")}
+    SELECT 1, ${cutOff("e")}
     FROM (
       SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
       FROM (
@@ -230,9 +232,7 @@ BEGIN
     ORDER BY e.sequence_number;
   END IF;
   IF requests IS NOT NULL THEN
-    RETURN QUERY
-    SELECT a.request, i.sequence_number, e.event_id, e.event_type, e.schema_version,
-      CASE WHEN octet_length(e.payload) <= ${bytesPerCandidate} THEN e.payload END, e.tags, e.metadata, e.occurred_at, e.batch_end
+    SELECT array_agg(a.request), array_agg(i.sequence_number) INTO asked_by, candidates
     FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
     CROSS JOIN LATERAL (
       SELECT x.sequence_number FROM ${s}.event_index AS x
@@ -241,10 +241,13 @@ BEGIN
         AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
         AND x.sequence_number <= a.up_to
       LIMIT most
-    ) AS i
-    LEFT JOIN LATERAL (
-      SELECT * FROM ${s}.events AS x WHERE x.sequence_number = i.sequence_number LIMIT 1
-    ) AS e ON true;
+    ) AS i;
+    RETURN QUERY SELECT 2, 0::int8, NULL::uuid, NULL::text, NULL::int8,
+      asked_by::text, candidates::text, NULL::text, NULL::int8, NULL::int8;
+    RETURN QUERY
+    SELECT 3, e.sequence_number, e.event_id, e.event_type, e.schema_version,
+      CASE WHEN octet_length(e.payload) <= ${bytesPerCandidate} THEN e.payload END, e.tags, e.metadata, e.occurred_at, e.batch_end
+    FROM ${s}.events AS e WHERE e.sequence_number = ANY (candidates);
   END IF;
 END $$;`
 
