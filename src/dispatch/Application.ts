@@ -8,7 +8,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Decider from "../decider/Decider.ts"
 import type { Metadata, NewEvent } from "../stores/Event.ts"
 import type { EventQuery } from "../stores/EventQuery.ts"
-import type { AppendResult, QueryResult } from "../stores/EventStore.ts"
+import type { AppendOptions, AppendResult, QueryResult } from "../stores/EventStore.ts"
 import { EventStore } from "../stores/EventStore.ts"
 import type { EventStoreError } from "../stores/EventStoreError.ts"
 import { fromReason, StoreClosed } from "../stores/EventStoreError.ts"
@@ -39,7 +39,7 @@ export interface Application {
     options?: StreamDispatchOptions & WithMetadata
   ) => Promise<Outcome<State, Rejection>>
   /** Records events without a decision: see `EventStore`. */
-  readonly append: (events: ReadonlyArray<NewEvent>) => Promise<AppendResult>
+  readonly append: (events: ReadonlyArray<NewEvent>, options?: AppendOptions) => Promise<AppendResult>
   /** Reads what matches: see `EventStore`. */
   readonly query: (query?: EventQuery) => Promise<QueryResult>
   /** Closes the store. Idempotent. */
@@ -72,9 +72,9 @@ export const open = async ({ store, ...options }: ApplicationOptions): Promise<A
         Effect.flatMap(Dispatcher, (dispatcher) => dispatcher.outcomeOnStream(decider, stream, command, options)),
         options?.metadata
       ),
-    append: (events) =>
+    append: (events, options) =>
       run(
-        Effect.flatMap(EventStore, (store) => store.append(events)),
+        Effect.flatMap(EventStore, (store) => store.append(events, options)),
         undefined
       ),
     query: (query) =>

@@ -44,6 +44,13 @@ describe("an application", () => {
     expect(await application.dispatch(deposit, { account: "a", amount: 0 })).toMatchObject({ _tag: "NothingToDo" })
   })
 
+  it("appends once under an idempotency key, however often it is asked to", async () => {
+    const application = await open()
+    const first = await application.append([depositEvent("a", 1)], { idempotencyKey: "k" })
+    expect(await application.append([depositEvent("a", 1)], { idempotencyKey: "k" })).toEqual(first)
+    expect((await application.query()).headSequenceNumber).toBe(1)
+  })
+
   it("appends and reads without a decision", async () => {
     const application = await open()
     expect(await application.append([depositEvent("a", 1), depositEvent("b", 1)])).toMatchObject({ committedCount: 2 })

@@ -5,6 +5,19 @@ import { CorruptLog } from "../EventStoreError.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
 import type { StoredRecord } from "./reading.ts"
 
+/** The columns of an event, in the order in which rows are written and read. */
+export const columns = [
+  "sequence_number",
+  "event_id",
+  "event_type",
+  "schema_version",
+  "payload",
+  "tags",
+  "metadata",
+  "occurred_at",
+  "batch_end"
+] as const
+
 /** The parts of an event that are stored as JSON text. */
 export interface EventText {
   readonly payload: string

@@ -1,17 +1,5 @@
 /** The columns of an event, and how much of them comes in one answer. */
-
-/** The columns of an event in the order in which rows are read. */
-const columns = [
-  "sequence_number",
-  "event_id",
-  "event_type",
-  "schema_version",
-  "payload",
-  "tags",
-  "metadata",
-  "occurred_at",
-  "batch_end"
-] as const
+import { columns } from "../internal/rows.ts"
 
 /** The columns of an event, read from the table or subquery of that name. */
 export const columnsOf = (name: string): string => columns.map((column) => `${name}.${column}`).join(", ")

@@ -11,6 +11,7 @@
  * - `<prefix>_idempotency`: the idempotency keys of appends, with the fingerprint of their events and their range. Since
  *   format 2.
  */
+import { columns } from "../internal/rows.ts"
 
 /** The format that this version writes. Logs of an earlier one are brought to it when they are opened. */
 export const format = 2
@@ -90,19 +91,6 @@ WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM $
     }
   ]
 }
-
-/** In the order in which rows are written and read. */
-const columns = [
-  "sequence_number",
-  "event_id",
-  "event_type",
-  "schema_version",
-  "payload",
-  "tags",
-  "metadata",
-  "occurred_at",
-  "batch_end"
-] as const
 
 const select = columns.map((column) => `e.${column}`).join(", ")
 
