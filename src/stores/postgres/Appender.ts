@@ -78,7 +78,10 @@ export class Appender {
       yield* this.queue.nonEmpty
       if (alone % callsBetweenYields === 0) yield* Effect.yieldNow
       const taken = this.queue.take(groupWeight)
-      const count = independent(taken.map(({ request }) => request))
+      const count = independent(
+        taken.map(({ request }) => request),
+        Math.max(this.log.recent.head, this.knownHead)
+      )
       this.queue.putBack(taken.slice(count))
       if (count === 0) continue
       alone = count === 1 ? alone + 1 : 0

@@ -71,13 +71,15 @@ const vouchedHead = ({ expected, seenHead }: AppendCondition): number | undefine
 
 /**
  * How many of the requests, from the front, can be judged without knowing the others' verdicts: up to the first whose context
- * an earlier one may write, or which gives an id or a key that an earlier one gives.
+ * an earlier one may write, which gives an id or a key that an earlier one gives, or which speaks of a head past the one that is
+ * known, and that an earlier one may make true.
  */
-export const independent = (requests: ReadonlyArray<PreparedRequest>): number => {
+export const independent = (requests: ReadonlyArray<PreparedRequest>, knownHead: number): number => {
   if (requests.length < 2) return requests.length
   const written = new Set<Term>()
   const given = new Set<string>()
-  for (const [index, { alternatives, events, request }] of requests.entries()) {
+  for (const [index, { alternatives, checkedThrough, events, request }] of requests.entries()) {
+    if (index > 0 && checkedThrough !== undefined && checkedThrough > knownHead) return index
     if (index > 0 && request.condition !== undefined && mayMatch(alternatives, written)) return index
     const names = givenNames(request)
     if (names.some((name) => given.has(name))) return index
