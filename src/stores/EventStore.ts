@@ -28,7 +28,7 @@ export interface AppendResult {
   readonly firstSequenceNumber: number
   readonly lastSequenceNumber: number
   readonly committedCount: number
-  /** Identifies the commit: the id of its first event. A query of the log for that id tells whether it happened (I2). */
+  /** Identifies the commit: the id of its first event. Whether an event has that id tells whether it happened (I2). */
   readonly commitId: string
   /** What was recorded. */
   readonly eventRecords: ReadonlyArray<EventRecord>

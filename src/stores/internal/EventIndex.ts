@@ -1,7 +1,7 @@
 /**
  * A run of consecutive records in memory, with an index of their types, tags and payload scalars, so that a context is found in
- * time proportional to the context, and one of their ids. The memory store is one such run; the SQLite store keeps the newest
- * part of its log in runs.
+ * time proportional to the context, and one of their ids. The memory store is one such run; the SQLite and PostgreSQL
+ * stores keep the newest part of their log in runs.
  *
  * The index only narrows down; the matcher decides.
  */

@@ -192,7 +192,7 @@ export class Database {
   }
 }
 
-/** Sends text with parameters on the connection at hand. */
+/** Sends text with parameters on the connection at hand; prepared under a name where it has one. */
 export type Ask = (text: string, values?: Array<unknown>, name?: string) => Effect.Effect<Rows, Failure>
 
 type Statement = Pick<ClientQuery, "name" | "text">

@@ -1,6 +1,6 @@
 /**
- * Hints between processes that the log has grown: an empty NOTIFY after a commit, outside of it, at most one in a few
- * milliseconds. Nothing depends on them: streams look for themselves every `pollInterval`.
+ * Hints between processes that the log has grown: an empty NOTIFY after a commit, outside of it, at most one in
+ * `noticeInterval`. Nothing depends on them: streams look for themselves every `pollInterval`.
  *
  * Notices are sent and received on one connection of its own, so that a process can tell its own ones. The connection is
  * asked for a sign of life now and then, for a half-open one says nothing of its death, and is made anew when it fails.
