@@ -1,15 +1,17 @@
 /**
- * The event store: an append-only log with one global order, query-defined consistency and live streams.
+ * The event store: an append-only log with one global order, query-defined consistency, live and durable streams.
  *
  * The guarantees are written on the members, with the numbers of the contract's rules; every store keeps them, and the
  * conformance suite runs each of them against every store.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { DurableStream } from "./DurableStream.ts"
 import type { EventRecord, NewEvent } from "./Event.ts"
 import type { EventQuery } from "./EventQuery.ts"
 import type { ConditionalAppendConflict, EventStoreError } from "./EventStoreError.ts"
-import type { BatchHandler, EventStream, StreamOptions } from "./EventStream.ts"
+import type { BatchHandler, DurableStreamOptions, EventStream, StreamOptions } from "./EventStream.ts"
+import type { Workspace } from "./Workspace.ts"
 
 /** What a query saw. All of it comes from one snapshot (Q5). */
 export interface QueryResult {
@@ -129,6 +131,34 @@ export interface EventStore {
     handler: BatchHandler<E, R>,
     options?: StreamOptions
   ) => Effect.Effect<EventStream, EventStoreError, R>
+
+  /** `streamToDurable` for all events. */
+  readonly streamAllDurable: <E, R>(
+    stream: DurableStream,
+    handler: BatchHandler<E, R>,
+    options?: DurableStreamOptions
+  ) => Effect.Effect<EventStream, EventStoreError, R>
+
+  /**
+   * Delivers what matches, batch by batch, from the stored cursor of the stream's name on, and goes on with what is committed
+   * later (D1). The cursor moves when the handler has succeeded, never back, never past a batch that was not delivered (D2); so
+   * a batch is delivered again only where a process ended between the two. After a failure nothing later is delivered; when the
+   * last retry has failed the stream stops (D3).
+   *
+   * One process at a time delivers a name; others that have registered it wait, and take over (D5). Fails with
+   * `DurableStreamActive` where this store has registered it already, with `DurableStreamMismatch` where the name belongs to
+   * another query (D4), with `CursorAheadOfLog` where the log has lost events that were delivered (D7). A read cursor in
+   * the query is refused.
+   */
+  readonly streamToDurable: <E, R>(
+    stream: DurableStream,
+    query: EventQuery,
+    handler: BatchHandler<E, R>,
+    options?: DurableStreamOptions
+  ) => Effect.Effect<EventStream, EventStoreError, R>
+
+  /** What projections and reactors stand on: transactions in the store's database, and streams whose cursor moves in them. */
+  readonly workspace: Workspace
 }
 
 /** The event store as a service. */

@@ -21,6 +21,12 @@ export class ChangeSignal {
     this.wake()
   }
 
+  /** Starts over from `head`, which may be lower. */
+  restart(head: number): void {
+    this.head = head
+    this.wake()
+  }
+
   /** Wakes everybody once: something may have happened. */
   wake(): void {
     if (!this.isAwaited) return

@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import type { AppendResult } from "../EventStore.ts"
 import type * as Result from "effect/Result"
 import type { ConditionalAppendConflict, EventStoreErrorReason } from "../EventStoreError.ts"
+import type { Workspace } from "../Workspace.ts"
 import type { Idempotency } from "./idempotency.ts"
 import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
@@ -42,6 +43,7 @@ export interface StoreBackend {
   readonly reading: LogReading
   /** One result a batch. */
   readonly commit: (request: AppendRequest) => Effect.Effect<ReadonlyArray<AppendResult>, EventStoreErrorReason>
+  readonly transaction: Workspace["transaction"]
   /** Resolves when the log may have grown past `after`, or the store was closed. Only a hint, but never lost. */
   readonly awaitChange: (after: number) => Effect.Effect<void>
   readonly isClosed: () => boolean

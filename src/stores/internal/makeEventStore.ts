@@ -1,12 +1,13 @@
 /** Turns a backend into the public contract: validation in the contract's order (A4), errors, spans, streams. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import type { NewEvent } from "../Event.ts"
 import * as EventQuery from "../EventQuery.ts"
 import type { AppendBatchesIfOptions, AppendIfOptions, AppendResult, EventStore, QueryResult } from "../EventStore.ts"
 import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
 import { EmptyAppend, fromReason, InvalidInput } from "../EventStoreError.ts"
-import type { BatchHandler, StreamOptions } from "../EventStream.ts"
+import type { BatchHandler, EventStream, StreamOptions } from "../EventStream.ts"
 import { traced } from "../tracing.ts"
 import { checkIdempotency } from "./idempotency.ts"
 import { attempt } from "./normaliseJson.ts"
@@ -14,13 +15,30 @@ import type { EventPath, NormalisedEvent } from "./normaliseEvents.ts"
 import { normaliseEvents, findRepeatedId } from "./normaliseEvents.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { everything, normaliseExpected, normaliseQuery } from "./normaliseQuery.ts"
-import { startPullLoop } from "./pullLoop.ts"
+import { refuseReadCursor } from "./normaliseQuery.ts"
+import { pull } from "./pullLoop.ts"
+import { Registration } from "./Registration.ts"
+import { startDurable } from "./durableStreams.ts"
+import { Followers } from "./following.ts"
+import { makeWorkspace } from "./workspace/makeWorkspace.ts"
 import type { AppendCondition, StoreBackend } from "./StoreBackend.ts"
 
 type Checked<A> = Result.Result<A, EventStoreErrorReason>
 
-/** The contract on top of a backend. `name` names the store in spans, for example `sqlite`. */
-export const makeEventStore = (backend: StoreBackend, name: string): EventStore => {
+/**
+ * The contract on top of a backend. `name` names the store in spans, for example `sqlite`. Durable streams end with the scope,
+ * which has to be before the backend does.
+ */
+export const makeEventStore = (backend: StoreBackend, name: string): Effect.Effect<EventStore, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const followers = yield* Effect.acquireRelease(
+      Effect.sync(() => new Followers(backend)),
+      ({ close }) => close
+    )
+    return contract(backend, followers, name)
+  })
+
+const contract = (backend: StoreBackend, followers: Followers, name: string): EventStore => {
   const checkEvents = (events: unknown, path: string) =>
     normaliseEvents(events, path, { millis: backend.currentMillis(), maxPayloadBytes: backend.maxPayloadBytes })
 
@@ -69,9 +87,15 @@ export const makeEventStore = (backend: StoreBackend, name: string): EventStore 
         return Result.isFailure(checked)
           ? Effect.fail(fromReason(checked.failure))
           : startLive(backend, checked.success, handler, options)
-      })
+      }),
+    streamAllDurable: (stream, handler, options) => startDurable(followers, stream, EventQuery.all, handler, options),
+    streamToDurable: (stream, query, handler, options) => startDurable(followers, stream, query, handler, options),
+    workspace: makeWorkspace(backend, followers)
   }
 }
+
+/** Records that a live stream reads at once. */
+const livePageSize = 512
 
 const first = <A>(results: ReadonlyArray<A>): A => results[0]!
 const only = <A>(batch: A): ReadonlyArray<A> => [batch]
@@ -165,22 +189,33 @@ const runQuery = (backend: StoreBackend, query: unknown): Effect.Effect<QueryRes
     : Effect.mapError(backend.reading.query(checked.success), fromReason)
 }
 
-const refuseReadCursor = (query: NormalisedQuery): Checked<NormalisedQuery> =>
-  query.minSequenceNumber === 0
-    ? Result.succeed(query)
-    : Result.fail(
-        new InvalidInput({
-          path: "query.minSequenceNumber",
-          problem: "a live stream starts at the head of the log; leave the read cursor out"
-        })
-      )
-
 const startLive = <E, R>(
   backend: StoreBackend,
   query: NormalisedQuery,
   handler: BatchHandler<E, R>,
   options: StreamOptions | undefined
-) =>
+): Effect.Effect<EventStream, EventStoreError, R> =>
   Effect.mapError(backend.reading.head, fromReason).pipe(
-    Effect.flatMap((from) => startPullLoop(backend, { query, from, handler, retry: options?.retry }))
+    Effect.flatMap((from) => {
+      const registration = new Registration("running", from)
+      return registration.run(
+        backend,
+        pull(
+          backend,
+          {
+            query,
+            retry: options?.retry,
+            pageSize: livePageSize,
+            together: false,
+            deliver: (batches) => Effect.suspend(() => handler(batches[0]!)),
+            passed: undefined,
+            between: undefined,
+            surrender: undefined,
+            outlastsOutages: false,
+            isOver: backend.isClosed
+          },
+          registration
+        )
+      )
+    })
   )

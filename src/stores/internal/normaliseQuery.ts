@@ -45,6 +45,17 @@ export const normaliseQuery = (query: unknown, path: string): Result.Result<Norm
     }
   })
 
+/** Streams say by themselves where they start. */
+export const refuseReadCursor = (query: NormalisedQuery): Result.Result<NormalisedQuery, EventStoreErrorReason> =>
+  query.minSequenceNumber === 0
+    ? Result.succeed(query)
+    : Result.fail(
+        new InvalidInput({
+          path: "query.minSequenceNumber",
+          problem: "a stream says by itself where it starts; leave the read cursor out"
+        })
+      )
+
 /** Checks the expected version of a context: `null` for an empty one, or a sequence number. */
 export const normaliseExpected = (
   expected: unknown,

@@ -1,6 +1,6 @@
 /**
- * The one mechanism behind every stream: pull whole batches after a cursor, hand them to the handler one by one, move the
- * cursor, wait for the log to grow. There is no replay path beside a live path, hence nothing to hand over between them.
+ * The one mechanism behind every stream: pull whole batches after a position, hand them over, move the position, wait for the log
+ * to grow. There is no replay path beside a live path, hence nothing to hand over between them.
  *
  * The position moves after each delivered batch and past each stretch without a match, never past an undelivered batch.
  */
@@ -9,147 +9,126 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import type { EventBatch } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { fromReason, StoreClosed } from "../EventStoreError.ts"
-import type { BatchHandler, EventStream, StreamStatus } from "../EventStream.ts"
-import { ChangeSignal } from "./ChangeSignal.ts"
+import { EventStoreError, fromReason } from "../EventStoreError.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
+import type { Page } from "./reading.ts"
+import type { Registration } from "./Registration.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
 
-/** Records to read at once: what a slow consumer holds in memory at the most, one large batch aside. */
-const pageSize = 512
+/** 50 ms to 5 s apart. */
+const backOff = Schedule.exponential("50 millis").pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5))))
+)
 
-/** 10 retries, 50 ms to 5 s apart. */
-const defaultRetry: Schedule.Schedule<unknown, unknown> = Schedule.max([
-  Schedule.exponential("50 millis").pipe(
-    Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5))))
-  ),
-  Schedule.recurs(10)
-])
+/** 10 retries. */
+const defaultRetry: Schedule.Schedule<unknown, unknown> = Schedule.max([backOff, Schedule.recurs(10)])
 
-/** What to deliver, from where, to whom. */
+/** What to deliver, to whom, and what to do when that fails. */
 export interface Delivery<E, R> {
   readonly query: NormalisedQuery
-  /** Exclusive: the last number that is not delivered. */
-  readonly from: number
-  readonly handler: BatchHandler<E, R>
+  /** Records to read at once: what a slow consumer holds in memory at the most, one large batch aside. */
+  readonly pageSize: number
+  /** Whether the batches of a page are handed over together. Where that fails they are handed over one by one. */
+  readonly together: boolean
+  readonly deliver: (batches: ReadonlyArray<EventBatch>) => Effect.Effect<void, E, R>
+  /** Takes note of events that do not match, up to this position. */
+  readonly passed: ((position: number) => void) | undefined
+  /** Runs when nothing is being delivered: before each page. */
+  readonly between: ((position: number) => Effect.Effect<void, E, R>) | undefined
+  /** Deals with a batch after the last retry; without it the loop ends. */
+  readonly surrender: ((batch: EventBatch, error: unknown) => Effect.Effect<void, E, R>) | undefined
   readonly retry: Schedule.Schedule<unknown, unknown> | undefined
+  /** Whether a store that is unavailable is waited for, however long it takes, or counts as a failure like any other. */
+  readonly outlastsOutages: boolean
+  /** Whether nothing more may be delivered. */
+  readonly isOver: () => boolean
 }
 
-/** Starts a loop of its own fiber. It ends by `unsubscribe`, with the store, or when the last retry has failed. */
-export const startPullLoop = <E, R>(
-  backend: StoreBackend,
-  delivery: Delivery<E, R>
-): Effect.Effect<EventStream, never, R> =>
-  Effect.gen(function* () {
-    const status: Status = {
-      state: "running",
-      position: delivery.from,
-      failures: 0,
-      lastError: undefined
-    }
-    const progress = new ChangeSignal()
-    progress.advance(delivery.from)
-    const end = (state: "stopped" | "unsubscribed"): void => {
-      if (isOver(status)) return
-      status.state = state
-      progress.close()
-    }
-    const loop = pull(backend, delivery, status, progress).pipe(
-      Effect.onError((cause) =>
-        Effect.sync(() => {
-          if (Cause.hasInterrupts(cause) || backend.isClosed()) return end("unsubscribed")
-          status.lastError ??= Cause.squash(cause)
-          end("stopped")
-        })
-      )
-    )
-    const fiber = yield* Effect.forkDetach(loop)
-    return {
-      unsubscribe: Effect.sync(() => {
-        end("unsubscribed")
-        fiber.interruptUnsafe()
-      }),
-      status: Effect.sync(() => {
-        if (backend.isClosed()) end("unsubscribed")
-        return { ...status }
-      }),
-      caughtUp: Effect.gen(function* () {
-        const target = yield* Effect.mapError(backend.reading.head, fromReason)
-        while (status.position < target) {
-          if (backend.isClosed() || isOver(status)) return yield* fromReason(new StoreClosed())
-          yield* progress.await(status.position)
-        }
-      })
-    }
-  })
-
-const isOver = ({ state }: StreamStatus): boolean => state === "stopped" || state === "unsubscribed"
-
-type Status = { -readonly [K in keyof StreamStatus]: StreamStatus[K] }
-
 /** Never succeeds: fails when it gives up, is interrupted when nobody wants it any more. */
-const pull = <E, R>(
+export const pull = <E, R>(
   backend: StoreBackend,
-  { query, handler, retry = defaultRetry }: Delivery<E, R>,
-  status: Status,
-  progress: ChangeSignal
+  delivery: Delivery<E, R>,
+  registration: Registration
 ): Effect.Effect<never, unknown, R> => {
-  const advance = (position: number): void => {
-    if (position > status.position) status.position = position
-    progress.advance(status.position)
-  }
-  const failing = (error: unknown): void => {
-    if (isOver(status)) return
-    status.state = "retrying"
-    status.failures += 1
-    status.lastError = error
-  }
-  const succeeded = (): void => {
-    if (status.state === "retrying") status.state = "running"
-    status.failures = 0
-  }
-  const read = Effect.suspend(() => backend.reading.page(query, status.position, pageSize)).pipe(
-    Effect.tap(() => Effect.sync(succeeded)),
-    Effect.tapError((reason) => Effect.sync(() => failing(fromReason(reason)))),
+  const { between, query, surrender } = delivery
+  const retry = delivery.retry ?? defaultRetry
+  const patiently = delivery.outlastsOutages ? outlastingOutages(delivery.isOver) : identity
+  const read = Effect.suspend(() => backend.reading.page(query, registration.position, delivery.pageSize)).pipe(
+    Effect.tap(() => Effect.sync(() => registration.succeeded())),
+    Effect.tapError((reason) => Effect.sync(() => registration.failed(fromReason(reason)))),
+    patiently,
     Effect.retry({ schedule: retry, while: (reason: EventStoreErrorReason) => reason.retryable })
   )
-  const deliver = (batch: EventBatch) =>
-    deliverOnce(backend, handler, batch, status).pipe(
-      Effect.tapError((cause) => Effect.sync(() => failing(Cause.squash(cause)))),
-      Effect.retry({ schedule: retry, while: () => !backend.isClosed() }),
-      Effect.tap(() =>
-        Effect.sync(() => {
-          succeeded()
-          advance(batch[batch.length - 1]!.sequenceNumber)
-        })
-      )
+  const once = (work: Effect.Effect<void, E, R>) =>
+    Effect.suspend(() =>
+      delivery.isOver() || registration.isOver ? Effect.fail(over) : apart(work, registration)
+    ).pipe(
+      Effect.tap(() => Effect.sync(() => registration.succeeded())),
+      Effect.tapError((error) => Effect.sync(() => (error === over ? undefined : registration.failed(error))))
     )
+  const retried = (work: Effect.Effect<void, E, R>) =>
+    once(work).pipe(patiently, Effect.retry({ schedule: retry, while: () => !delivery.isOver() }))
+  const deliverOne = (batch: EventBatch) =>
+    retried(delivery.deliver([batch])).pipe(
+      Effect.catch((error) =>
+        surrender === undefined || delivery.isOver() ? Effect.fail(error) : retried(surrender(batch, error))
+      ),
+      Effect.tap(() => Effect.sync(() => registration.advance(endOf(batch))))
+    )
+  const deliverPage = (page: Page) =>
+    Effect.gen(function* () {
+      const { batches } = page
+      if (delivery.together && batches.length > 1) {
+        const whole = yield* Effect.exit(once(delivery.deliver(batches)))
+        if (Exit.isSuccess(whole)) return registration.advance(endOf(batches[batches.length - 1]!))
+        if (delivery.isOver()) return yield* whole
+      }
+      for (const batch of batches) yield* deliverOne(batch)
+    })
   return Effect.gen(function* () {
     while (true) {
+      if (between !== undefined) yield* retried(between(registration.position))
       const page = yield* read
-      for (const batch of page.batches) yield* deliver(batch)
-      advance(page.position)
-      yield* backend.awaitChange(status.position)
+      if (page.batches.length > 0) yield* deliverPage(page)
+      if (page.position > registration.position) {
+        registration.advance(page.position)
+        delivery.passed?.(page.position)
+      }
+      yield* Effect.raceFirst(backend.awaitChange(registration.position), registration.called)
     }
   })
+}
+
+/** What a loop fails with that has nothing to deliver any more. */
+const over = "over"
+
+const endOf = (batch: EventBatch): number => batch[batch.length - 1]!.sequenceNumber
+
+/** Tries again for as long as the store is unavailable and the result is wanted. */
+export const outlastingOutages =
+  (isOver: () => boolean) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.retry(effect, { schedule: backOff, while: (error) => isOutage(error) && !isOver() })
+
+/** Whether an error says that the store cannot be had at the moment. */
+const isOutage = (error: unknown): boolean => {
+  const reason = error instanceof EventStoreError ? error.reason : (error as EventStoreErrorReason | undefined)
+  return (reason?._tag === "StoreUnavailable" || reason?._tag === "StoreBusy") && reason.retryable
 }
 
 /**
- * Runs the handler in a fiber of its own: interrupting the loop must not cut short a delivery that is under way, nor make
+ * Runs a piece of work in a fiber of its own: interrupting the loop must not cut short a delivery that is under way, nor make
  * the handler uninterruptible for its own timeouts. A defect of the handler counts as a failure.
  */
-const deliverOnce = <E, R>(
-  backend: StoreBackend,
-  handler: BatchHandler<E, R>,
-  batch: EventBatch,
-  status: Status
-): Effect.Effect<void, Cause.Cause<unknown>, R> =>
+const apart = <E, R>(work: Effect.Effect<void, E, R>, registration: Registration): Effect.Effect<void, unknown, R> =>
   Effect.gen(function* () {
-    if (backend.isClosed() || status.state === "unsubscribed") return yield* Effect.interrupt
-    const fiber = yield* Effect.forkDetach(Effect.suspend(() => handler(batch)))
+    const fiber = yield* Effect.forkDetach(work)
+    registration.delivering = fiber
     const exit = yield* Fiber.await(fiber)
-    if (Exit.isFailure(exit)) return yield* Effect.fail<Cause.Cause<unknown>>(exit.cause)
+    registration.delivering = undefined
+    if (Exit.isFailure(exit)) return yield* Effect.fail(Cause.squash(exit.cause))
   })

@@ -15,6 +15,7 @@ import type { StoreOptions } from "../internal/options.ts"
 import { checkStoreOptions } from "../internal/options.ts"
 import type { LogReader } from "../internal/reading.ts"
 import { readingInSteps } from "../internal/reading.ts"
+import { memoryTransactions } from "../internal/workspace/memoryTables.ts"
 import { MemoryLog } from "./MemoryLog.ts"
 
 export type { StoreOptions }
@@ -34,12 +35,14 @@ export const make = (options: StoreOptions = {}): Effect.Effect<EventStore, Even
       down: (query, span) =>
         ifOpen(() => Effect.succeed({ match: log.events.lastMatch(query, span), position: span.after }))
     }
-    return makeEventStore(
+    const transactions = memoryTransactions(() => clock.currentTimeMillisUnsafe())
+    return yield* makeEventStore(
       {
         maxPayloadBytes,
         currentMillis: () => clock.currentTimeMillisUnsafe(),
         reading: readingInSteps(reader),
         commit: (request) => ifOpen(() => Effect.fromResult(log.commit(request, clock.currentTimeMillisUnsafe()))),
+        transaction: (work) => (log.closed ? Effect.fail(fromReason(new StoreClosed())) : transactions(work)),
         awaitChange: log.changes.await,
         isClosed: () => log.closed
       },

@@ -3,12 +3,14 @@
  * anything went wrong is closed, never given back.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as pg from "pg"
-import { InvalidInput, StoreUnavailable } from "../EventStoreError.ts"
+import type { EventStoreError } from "../EventStoreError.ts"
+import { fromReason, InvalidInput, StoreUnavailable } from "../EventStoreError.ts"
 import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver.ts"
 import type { Failure } from "./driverErrors.ts"
-import { toFailure, toUnavailable } from "./driverErrors.ts"
+import { readFailure, toFailure, toUnavailable } from "./driverErrors.ts"
 import type { DatabaseSettings } from "./options.ts"
 import { raised } from "./functions.ts"
 
@@ -110,12 +112,48 @@ export class Database {
     )
   }
 
+  /**
+   * Runs work of the application's in a transaction. The work may be interrupted, fail or die: then the connection is closed, and with
+   * it goes what was done.
+   */
+  work<A, E, R>(
+    operation: string,
+    idleMs: number,
+    run: (client: PoolClient) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | EventStoreError, R> {
+    const asError = Effect.mapError((failure: Failure) => fromReason(readFailure(failure, operation)))
+    const begun = {
+      text: `${begin}; SET LOCAL idle_in_transaction_session_timeout = ${Math.max(1, Math.round(idleMs))}`
+    }
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen({ self: this }, function* () {
+        const client = yield* Effect.mapError(this.connect(operation), fromReason)
+        let isBroken = false
+        const noteBroken = () => {
+          isBroken = true
+        }
+        client.on("error", noteBroken)
+        const exit = yield* asError(this.ask(client, begun)).pipe(
+          Effect.andThen(restore(Effect.suspend(() => run(client)))),
+          Effect.tap(() => asError(this.commit(client))),
+          Effect.exit
+        )
+        client.removeListener("error", noteBroken)
+        giveBack(client, Exit.isFailure(exit) || isWithinTransaction(client))
+        if (isBroken && Exit.isFailure(exit)) {
+          return yield* fromReason(new StoreUnavailable({ code: "CONNECTION_FAILED", operation, retryable: true }))
+        }
+        return yield* exit
+      })
+    )
+  }
+
   /** A COMMIT that is answered with ROLLBACK did not commit. */
   private commit(client: PoolClient): Effect.Effect<void, Failure> {
     return Effect.flatMap(this.answer(client, { text: "COMMIT" }), ({ command }) =>
       command === "COMMIT"
         ? Effect.void
-        : Effect.fail<Failure>({ _tag: "Refused", code: "40000", detail: undefined, waitedMs: 0 })
+        : Effect.fail<Failure>({ _tag: "Refused", code: "25P02", detail: undefined, waitedMs: 0 })
     )
   }
 
@@ -132,8 +170,9 @@ export class Database {
         this.settings.answerTimeout
       )
       client.query({ ...query, rowMode: "array", types: asText }).then(
-        (answer) => {
+        (answers) => {
           clearTimeout(timer)
+          const answer = Array.isArray(answers) ? (answers as ReadonlyArray<ClientAnswer>).at(-1)! : answers
           resume(isWhole(answer) ? Effect.succeed(answer) : Effect.fail({ _tag: "Lost", code: "BROKEN_ANSWER" }))
         },
         (error: unknown) => {

@@ -26,6 +26,7 @@ import type { DatabaseOptions, PostgresOptions, PostgresSettings } from "./optio
 import { checkDatabaseOptions, checkPostgresOptions } from "./options.ts"
 import { PostgresLog } from "./PostgresLog.ts"
 import { statements } from "./statements.ts"
+import { postgresTransactions } from "./transactions.ts"
 
 export type { DatabaseOptions, PostgresOptions }
 
@@ -108,12 +109,15 @@ const open = (
       query: (query) => ifOpen(() => log.query(query)),
       page: (query, after, limit) => ifOpen(() => log.page(query, after, limit))
     }
-    return makeEventStore(
+    const transaction = postgresTransactions(database, settings.schema)
+    return yield* makeEventStore(
       {
         maxPayloadBytes: settings.maxPayloadBytes,
         currentMillis: () => clock.currentTimeMillisUnsafe(),
         reading,
         commit: appender.commit,
+        transaction: (...parameters) =>
+          state.closed ? Effect.fail(fromReason(new StoreClosed())) : transaction(...parameters),
         awaitChange: changes.await,
         isClosed: () => state.closed
       },

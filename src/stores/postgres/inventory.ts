@@ -5,7 +5,18 @@
 import { migrations } from "./schema.ts"
 
 /** The names of relations and of functions. */
-export const relationNames = ["log", "events", "event_index", "event_index_keys", "idempotency"]
+export const relationNames = [
+  "log",
+  "events",
+  "event_index",
+  "event_index_keys",
+  "idempotency",
+  "cursors",
+  "dead_letters",
+  "outbox",
+  "outbox_due",
+  "projection_versions"
+]
 export const functionNames = [
   "refuse_change",
   "lock",
@@ -27,6 +38,16 @@ const relations = [
     "metadata text, occurred_at int8, batch_end int8, keys _int4",
   "table event_index: sequence_number int8, keys _int4",
   "table idempotency: key text, fingerprint text, first_number int8, last_number int8",
+  "table cursors: cursor text, query text, log_id text, position int8, owner text, epoch int8, leased_until int8, paused int8, " +
+    "moved_at int8",
+  "table dead_letters: cursor text, sequence_number int8, letter_key text, failure text, replaying int8, parked_at int8",
+  "table outbox: reactor text, sequence_number int8, place int8, body text, attempts int8, failure text, dead int8, due_at int8",
+  "table projection_versions: projection text, active_version int8",
+  "index of cursors: unique btree (cursor)",
+  "index of dead_letters: unique btree (cursor, sequence_number)",
+  "index of outbox: unique btree (reactor, sequence_number, place)",
+  "index of outbox: btree (reactor, dead, due_at)",
+  "index of projection_versions: unique btree (projection)",
   "index of log: unique btree (only_row)",
   "index of events: unique btree (sequence_number)",
   "index of events: unique btree (event_id)",

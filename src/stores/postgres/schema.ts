@@ -7,6 +7,7 @@
  *   event by itself; `log.indexed_through` says how far it is. A process knows what comes after that from the log itself.
  * - `log`: one row: the format, the log's identity, how far the index reaches.
  * - `idempotency`: the idempotency keys, each with its append.
+ * - `cursors`, `dead_letters`, `outbox`, `projection_versions`: what durable streams, projections and reactors keep. Since format 2.
  *
  * Functions do what has to happen in one round trip. Nobody but the owner has any right to begin with.
  */
@@ -18,9 +19,11 @@ import {
   refuseKnownFunction,
   writeIndexFunction
 } from "./functions.ts"
+import type { SqlDialect } from "../internal/workspace/sqlTables.ts"
+import { workspaceTables } from "../internal/workspace/sqlTables.ts"
 
 /** The format that this version reads and writes: the number of its migrations. */
-export const format = 1
+export const format = 2
 
 /** The migrations of a schema, in order; each is run in one transaction. The schema's name is checked against an allow-list. */
 export const migrations = (schema: string): ReadonlyArray<string> => {
@@ -36,9 +39,26 @@ export const migrations = (schema: string): ReadonlyArray<string> => {
       readFunction(s),
       writeIndexFunction(s),
       rights(s)
-    ].join("\n")
+    ].join("\n"),
+    workspaceTables({ whole: "int8", text: 'text COLLATE "C"' })
+      .map(
+        ({ columns, index, name, primaryKey }) => `
+CREATE TABLE ${s}.${name} (${columns.join(", ")}, PRIMARY KEY (${primaryKey}));
+${index === undefined ? "" : `CREATE INDEX ${name}_${index.name} ON ${s}.${name} (${index.columns});`}
+REVOKE ALL ON ${s}.${name} FROM PUBLIC;`
+      )
+      .join("\n")
   ]
 }
+
+/** How the tables of the workspace are spoken to. */
+export const dialect = (schema: string): SqlDialect => ({
+  table: (name) => `"${schema}".${name}`,
+  now: "pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000)::int8",
+  objects: (parameter) => `pg_catalog.json_array_elements(${parameter}::json) AS e(value)`,
+  texts: (parameter) => `pg_catalog.json_array_elements_text(${parameter}::json) AS e(value)`,
+  skipLocked: " FOR UPDATE SKIP LOCKED"
+})
 
 const tables = (s: string): string => `
 CREATE TABLE ${s}.log (

@@ -31,6 +31,7 @@ import { commitGroup, prepareRequest } from "./groupCommit.ts"
 import type { SqliteOptions, SqliteSettings } from "./options.ts"
 import { checkSqliteOptions } from "./options.ts"
 import { SqliteLog } from "./SqliteLog.ts"
+import { sqliteTransactions } from "./transactions.ts"
 
 export type { SqliteOptions }
 
@@ -74,7 +75,8 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
     }
     yield* Effect.forkScoped(writeGroups(queue, log, changes, settings, now))
     yield* Effect.forkScoped(watch(reader, changes, settings))
-    return makeEventStore(
+    const transaction = yield* sqliteTransactions(() => openDatabase(settings), locking, settings.tablePrefix)
+    return yield* makeEventStore(
       {
         maxPayloadBytes: settings.maxPayloadBytes,
         currentMillis: now,
@@ -84,6 +86,7 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
             const prepared = prepareRequest(request)
             return queue.submit(prepared, prepared.weight)
           }),
+        transaction: (work) => (state.closed ? Effect.fail(fromReason(new StoreClosed())) : transaction(work)),
         awaitChange: changes.await,
         isClosed: () => state.closed
       },

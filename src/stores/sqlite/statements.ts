@@ -10,11 +10,15 @@
  * - `<prefix>_log`: one row: the format, the log's identity, and how far the index reaches.
  * - `<prefix>_idempotency`: the idempotency keys of appends, with the fingerprint of their events and their range. Since
  *   format 2.
+ * - `<prefix>_cursors`, `<prefix>_dead_letters`, `<prefix>_outbox`, `<prefix>_projection_versions`: what durable streams,
+ *   projections and reactors keep. Since format 3.
  */
 import { columns } from "../internal/rows.ts"
+import type { SqlDialect } from "../internal/workspace/sqlTables.ts"
+import { workspaceTables } from "../internal/workspace/sqlTables.ts"
 
 /** The format that this version writes. Logs of an earlier one are brought to it when they are opened. */
-export const format = 2
+export const format = 3
 
 /** Names of the tables, quoted. */
 const tables = (prefix: string) => ({
@@ -88,9 +92,34 @@ WHEN NEW.sequence_number <> (SELECT coalesce(max(sequence_number), 0) + 1 FROM $
   first_sequence_number INTEGER NOT NULL,
   last_sequence_number INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`
-    }
+    },
+    ...workspaceTables({ whole: "INTEGER", text: "TEXT" }).flatMap(({ columns, index, name, primaryKey }) => [
+      {
+        name: `${prefix}_${name}`,
+        since: 3,
+        sql: `CREATE TABLE "${prefix}_${name}" (\n  ${columns.join(",\n  ")},\n  PRIMARY KEY (${primaryKey})\n) STRICT, WITHOUT ROWID`
+      },
+      ...(index === undefined
+        ? []
+        : [
+            {
+              name: `${prefix}_${name}_${index.name}`,
+              since: 3,
+              sql: `CREATE INDEX "${prefix}_${name}_${index.name}" ON "${prefix}_${name}" (${index.columns})`
+            }
+          ])
+    ])
   ]
 }
+
+/** How the tables of the workspace are spoken to. */
+export const dialect = (prefix: string): SqlDialect => ({
+  table: (name) => `"${prefix}_${name}"`,
+  now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+  objects: (parameter) => `json_each(${parameter}) AS e`,
+  texts: (parameter) => `json_each(${parameter}) AS e`,
+  skipLocked: ""
+})
 
 const select = columns.map((column) => `e.${column}`).join(", ")
 

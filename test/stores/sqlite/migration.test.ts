@@ -3,6 +3,7 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Query from "../../../src/stores/EventQuery.ts"
+import { format } from "../../../src/stores/sqlite/statements.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { event, failsWith, logOf, numbersOf, range, times } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
@@ -69,7 +70,7 @@ describe("a log of format 1", () => {
       const file = yield* fileOfFormatOne()
       expect(yield* formatOf(file)).toBe(1)
       const store = yield* SqliteStore.make({ file })
-      expect(yield* formatOf(file)).toBe(2)
+      expect(yield* formatOf(file)).toBe(format)
       const log = yield* logOf(store)
       expect(log.map((record) => [record.sequenceNumber, record.eventType, record.payload])).toEqual([
         [1, "Opened", null],

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
+import { format } from "../../../src/stores/sqlite/statements.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { event, failsWith, logOf } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
@@ -47,7 +48,7 @@ describe("a database is refused and not changed", () => {
     Effect.gen(function* () {
       const file = yield* logWith("UPDATE evolvent_log SET format = 99")
       expect(yield* refusal(file)).toContain("format 99")
-      change(file, "UPDATE evolvent_log SET format = 2")
+      change(file, `UPDATE evolvent_log SET format = ${format}`)
       expect((yield* logOf(yield* SqliteStore.make({ file }))).length).toBe(1)
     })
   )
@@ -55,10 +56,10 @@ describe("a database is refused and not changed", () => {
   itEffect("when the log is of a newer format with other tables", () =>
     Effect.gen(function* () {
       const file = yield* logWith(
-        "UPDATE evolvent_log SET format = 3",
+        `UPDATE evolvent_log SET format = ${format + 1}`,
         "ALTER TABLE evolvent_events ADD COLUMN more TEXT"
       )
-      expect(yield* refusal(file)).toContain("format 3")
+      expect(yield* refusal(file)).toContain(`format ${format + 1}`)
     })
   )
 

@@ -1,0 +1,112 @@
+/** A stream's registration: its status, its position, who waits for it, and what is being delivered at the moment. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { fromReason, StoreClosed } from "../EventStoreError.ts"
+import type { StreamStatus } from "../EventStream.ts"
+import type { Following } from "../Workspace.ts"
+import { ChangeSignal } from "./ChangeSignal.ts"
+import type { StoreBackend } from "./StoreBackend.ts"
+
+type Status = { -readonly [K in keyof StreamStatus]: StreamStatus[K] }
+
+export class Registration {
+  /** The delivery under way. */
+  delivering: Fiber.Fiber<unknown, unknown> | undefined
+  private readonly status: Status
+  private readonly progress = new ChangeSignal()
+  private readonly calls = new ChangeSignal()
+  private answered = 0
+  private callCount = 0
+
+  constructor(state: StreamStatus["state"], position: number) {
+    this.status = { state, position, failures: 0, lastError: undefined }
+    this.progress.advance(position)
+  }
+
+  get position(): number {
+    return this.status.position
+  }
+
+  get isOver(): boolean {
+    return this.status.state === "stopped" || this.status.state === "unsubscribed"
+  }
+
+  advance(position: number): void {
+    if (position > this.status.position) this.status.position = position
+    this.progress.advance(this.status.position)
+  }
+
+  /** Whatever the position was: it is this one now. */
+  startFrom(position: number): void {
+    this.status.position = position
+    this.progress.restart(position)
+  }
+
+  become(state: "running" | "waiting" | "paused"): void {
+    if (!this.isOver) this.status.state = state
+  }
+
+  failed(error: unknown): void {
+    if (this.isOver) return
+    this.status.state = "retrying"
+    this.status.failures += 1
+    this.status.lastError = error
+  }
+
+  succeeded(): void {
+    if (this.status.state === "retrying") this.status.state = "running"
+    this.status.failures = 0
+  }
+
+  end(state: "stopped" | "unsubscribed"): void {
+    if (this.isOver) return
+    this.status.state = state
+    this.progress.close()
+  }
+
+  /** Wakes the loop. */
+  call(): void {
+    this.calls.advance(++this.callCount)
+  }
+
+  /** Resolves when the loop was called since it last asked. */
+  readonly called: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.map(this.calls.await(this.answered), () => {
+      this.answered = this.callCount
+    })
+  )
+
+  /** Runs the loop in a fiber of its own; it ends by `unsubscribe`, with the store, or when it fails. */
+  run<R>(backend: StoreBackend, loop: Effect.Effect<never, unknown, R>): Effect.Effect<Following, never, R> {
+    return Effect.gen({ self: this }, function* () {
+      const ending = Effect.onError(loop, (cause) =>
+        Effect.sync(() => {
+          if (Cause.hasInterrupts(cause) || backend.isClosed()) return this.end("unsubscribed")
+          this.status.lastError ??= Cause.squash(cause)
+          this.end("stopped")
+        })
+      )
+      const fiber = yield* Effect.forkDetach(ending)
+      return {
+        unsubscribe: Effect.sync(() => {
+          this.end("unsubscribed")
+          fiber.interruptUnsafe()
+        }),
+        status: Effect.sync(() => {
+          if (backend.isClosed()) this.end("unsubscribed")
+          return { ...this.status }
+        }),
+        caughtUp: Effect.gen({ self: this }, function* () {
+          const target = yield* Effect.mapError(backend.reading.head, fromReason)
+          while (this.position < target) {
+            if (backend.isClosed() || this.isOver) return yield* fromReason(new StoreClosed())
+            yield* this.progress.await(this.position)
+          }
+        }),
+        ended: Effect.asVoid(Fiber.await(fiber)),
+        wake: Effect.sync(() => this.call())
+      }
+    })
+  }
+}

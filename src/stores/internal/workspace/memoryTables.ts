@@ -1,0 +1,289 @@
+/** The tables of a workspace in memory. Every change can be undone, so that a transaction that fails leaves nothing behind. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Semaphore from "effect/Semaphore"
+import type { Transaction } from "../../Workspace.ts"
+import type {
+  CursorRow,
+  CursorTable,
+  DeadLetter,
+  DeadLetterTable,
+  OutboxEntry,
+  OutboxKey,
+  OutboxTable,
+  VersionTable
+} from "./tables.ts"
+
+interface Cursor {
+  readonly query: string
+  readonly position: number
+  readonly owner: string
+  readonly epoch: number
+  readonly leasedUntil: number
+  readonly paused: boolean
+  readonly movedAt: number
+}
+
+interface Letter extends DeadLetter {
+  readonly cursor: string
+  readonly replaying: boolean
+}
+
+interface Entry extends OutboxEntry {
+  readonly dueAt: number
+}
+
+/** A map whose changes are written down until the transaction ends. Its values are never changed, only replaced. */
+class Table<Row> {
+  private readonly rows = new Map<string, Row>()
+  private before = new Map<string, Row | undefined>()
+
+  get(key: string): Row | undefined {
+    return this.rows.get(key)
+  }
+
+  values(): ReadonlyArray<Row> {
+    return [...this.rows.values()]
+  }
+
+  set(key: string, row: Row | undefined): void {
+    if (!this.before.has(key)) this.before.set(key, this.rows.get(key))
+    if (row === undefined) this.rows.delete(key)
+    else this.rows.set(key, row)
+  }
+
+  keep(): void {
+    this.before = new Map()
+  }
+
+  undo(): void {
+    for (const [key, row] of this.before) {
+      if (row === undefined) this.rows.delete(key)
+      else this.rows.set(key, row)
+    }
+    this.keep()
+  }
+}
+
+/** A workspace in memory: as long-lived as the store (D6). */
+export const memoryTransactions = (now: () => number) => {
+  const cursors = new Table<Cursor>()
+  const letters = new Table<Letter>()
+  const entries = new Table<Entry>()
+  const versions = new Table<number>()
+  const all = [cursors, letters, entries, versions]
+  const transaction: Transaction = {
+    sql: undefined,
+    cursors: cursorTable(cursors, now),
+    deadLetters: deadLetterTable(letters, now),
+    outbox: outboxTable(entries, now),
+    versions: versionTable(versions)
+  }
+  const semaphore = Semaphore.makeUnsafe(1)
+  return <A, E, R>(work: (transaction: Transaction) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    semaphore.withPermit(
+      Effect.onExit(
+        Effect.suspend(() => work(transaction)),
+        (exit) =>
+          Effect.sync(() => {
+            const end = Exit.isSuccess(exit) ? "keep" : "undo"
+            for (const table of all) table[end]()
+          })
+      )
+    )
+}
+
+const step = Effect.sync
+
+const cursorTable = (rows: Table<Cursor>, now: () => number): CursorTable => {
+  const held = (name: string, epoch: number): Cursor | undefined => {
+    const row = rows.get(name)
+    return row?.epoch === epoch ? row : undefined
+  }
+  const moveTo = (name: string, row: Cursor, position: number, leaseMs: number) => {
+    const moved = position > row.position ? { position, movedAt: now() } : {}
+    rows.set(name, { ...row, ...moved, leasedUntil: now() + leaseMs })
+    return { position: Math.max(position, row.position), paused: row.paused }
+  }
+  const create = (query: string, position: number): Cursor => ({
+    query,
+    position,
+    owner: "",
+    epoch: 0,
+    leasedUntil: 0,
+    paused: false,
+    movedAt: now()
+  })
+  return {
+    claim: ({ cursor, leaseMs, owner, query, start }) =>
+      step(() => {
+        const row = rows.get(cursor) ?? create(query, start)
+        const { position } = row
+        if (row.query !== query) return { _tag: "OtherQuery" }
+        const leftMs = row.leasedUntil - now()
+        if (row.paused || (row.owner !== owner && leftMs > 0)) {
+          return { _tag: "Taken", position, leftMs: Math.max(0, leftMs), paused: row.paused }
+        }
+        const epoch = row.epoch + 1
+        rows.set(cursor, { ...row, owner, epoch, leasedUntil: now() + leaseMs })
+        return { _tag: "Held", position, epoch }
+      }),
+    move: (cursor, epoch, position, leaseMs) =>
+      step(() => {
+        const row = held(cursor, epoch)
+        return row === undefined || row.position >= position ? undefined : moveTo(cursor, row, position, leaseMs)
+      }),
+    renew: (cursor, epoch, position, leaseMs) =>
+      step(() => {
+        const row = held(cursor, epoch)
+        return row === undefined ? undefined : moveTo(cursor, row, position, leaseMs)
+      }),
+    release: (cursor, epoch, position) =>
+      step(() => {
+        const row = held(cursor, epoch)
+        if (row !== undefined) moveTo(cursor, row, position, 0)
+      }),
+    read: (names) =>
+      step(() =>
+        names.flatMap((name): ReadonlyArray<CursorRow> => {
+          const row = rows.get(name)
+          if (row === undefined) return []
+          const { epoch, leasedUntil, movedAt, paused, position } = row
+          return [{ cursor: name, position, epoch, paused, held: leasedUntil > now(), movedAt }]
+        })
+      ),
+    reset: (cursor, position) =>
+      step(() => {
+        const row = rows.get(cursor)
+        if (row === undefined) return
+        rows.set(cursor, { ...row, position, epoch: row.epoch + 1, leasedUntil: 0, movedAt: now() })
+      }),
+    setPaused: ({ cursor, query, start }, paused) =>
+      step(() => rows.set(cursor, { ...(rows.get(cursor) ?? create(query, start)), paused })),
+    remove: (cursor) => step(() => rows.set(cursor, undefined))
+  }
+}
+
+const deadLetterTable = (rows: Table<Letter>, now: () => number): DeadLetterTable => {
+  const keyOf = (cursor: string, sequenceNumber: number) => `${sequenceNumber} ${cursor}`
+  const of = (cursor: string) =>
+    rows
+      .values()
+      .filter((row) => row.cursor === cursor)
+      .sort((a, b) => a.sequenceNumber - b.sequenceNumber)
+  const shown = ({ failure, key, parkedAt, sequenceNumber }: Letter): DeadLetter => ({
+    sequenceNumber,
+    key,
+    failure,
+    parkedAt
+  })
+  const change = (row: Letter, fields: Partial<Letter>) =>
+    rows.set(keyOf(row.cursor, row.sequenceNumber), { ...row, ...fields })
+  return {
+    park: (cursor, letters) =>
+      step(() => {
+        for (const letter of letters) {
+          rows.set(keyOf(cursor, letter.sequenceNumber), { ...letter, cursor, replaying: false, parkedAt: now() })
+        }
+      }),
+    keys: (cursor) => step(() => [...new Set(of(cursor).map(({ key }) => key))]),
+    list: (cursor, after, limit) =>
+      step(() =>
+        of(cursor)
+          .filter(({ sequenceNumber }) => sequenceNumber > after)
+          .slice(0, limit)
+          .map(shown)
+      ),
+    requestReplay: (cursor, key) =>
+      step(() => {
+        const asked = of(cursor).filter((row) => key === undefined || row.key === key)
+        for (const row of asked) change(row, { replaying: true })
+        return asked.length
+      }),
+    toReplay: (cursor, limit) =>
+      step(() =>
+        of(cursor)
+          .filter(({ replaying }) => replaying)
+          .slice(0, limit)
+          .map(shown)
+      ),
+    failReplay: (cursor, { failure, key, sequenceNumber }) =>
+      step(() => {
+        for (const row of of(cursor)) {
+          if (row.key !== key) continue
+          change(row, row.sequenceNumber === sequenceNumber ? { replaying: false, failure } : { replaying: false })
+        }
+      }),
+    remove: (cursor, sequenceNumbers) =>
+      step(() => {
+        for (const number of sequenceNumbers) rows.set(keyOf(cursor, number), undefined)
+      }),
+    clear: (cursor) =>
+      step(() => {
+        for (const { sequenceNumber } of of(cursor)) rows.set(keyOf(cursor, sequenceNumber), undefined)
+      })
+  }
+}
+
+const outboxTable = (rows: Table<Entry>, now: () => number): OutboxTable => {
+  const keyOf = ({ place, reactor, sequenceNumber }: OutboxKey) => `${sequenceNumber} ${place} ${reactor}`
+  const of = (reactor: string, dead: boolean) =>
+    rows
+      .values()
+      .filter((row) => row.reactor === reactor && row.dead === dead)
+      .sort((a, b) => a.sequenceNumber - b.sequenceNumber || a.place - b.place)
+  const settle = (key: OutboxKey, attempts: number, settled: (row: Entry) => Entry | undefined) =>
+    step(() => {
+      const row = rows.get(keyOf(key))
+      if (row === undefined || row.dead || row.attempts !== attempts) return false
+      rows.set(keyOf(key), settled(row))
+      return true
+    })
+  return {
+    put: (entries) =>
+      step(() => {
+        for (const entry of entries) {
+          if (rows.get(keyOf(entry)) !== undefined) continue
+          rows.set(keyOf(entry), { ...entry, attempts: 0, failure: undefined, dead: false, dueAt: now() })
+        }
+      }),
+    lease: (reactor, limit, leaseMs) =>
+      step(() =>
+        of(reactor, false)
+          .filter(({ dueAt }) => dueAt <= now())
+          .slice(0, limit)
+          .map((row) => {
+            const leased = { ...row, attempts: row.attempts + 1, dueAt: now() + leaseMs }
+            rows.set(keyOf(row), leased)
+            return leased
+          })
+      ),
+    dueIn: (reactor) =>
+      step(() => {
+        const due = of(reactor, false).map(({ dueAt }) => dueAt)
+        return due.length === 0 ? undefined : Math.max(0, Math.min(...due) - now())
+      }),
+    acknowledge: (key, attempts) => settle(key, attempts, () => undefined),
+    postpone: (key, attempts, delayMs, failure) =>
+      settle(key, attempts, (row) => ({ ...row, dueAt: now() + delayMs, failure })),
+    bury: (key, attempts, failure) => settle(key, attempts, (row) => ({ ...row, dead: true, failure })),
+    list: (reactor, dead, limit) => step(() => of(reactor, dead).slice(0, limit)),
+    count: (reactor) => step(() => ({ waiting: of(reactor, false).length, dead: of(reactor, true).length })),
+    revive: (reactor) =>
+      step(() => {
+        const dead = of(reactor, true)
+        for (const row of dead) rows.set(keyOf(row), { ...row, dead: false, dueAt: now() })
+        return dead.length
+      })
+  }
+}
+
+const versionTable = (rows: Table<number>): VersionTable => ({
+  active: (projection) => step(() => rows.get(projection)),
+  activate: (projection, version) =>
+    step(() => {
+      const isHigher = version > (rows.get(projection) ?? 0)
+      if (isHigher) rows.set(projection, version)
+      return isHigher
+    })
+})
