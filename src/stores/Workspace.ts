@@ -9,6 +9,7 @@ import type { EventQuery } from "./EventQuery.ts"
 import type { EventStoreError } from "./EventStoreError.ts"
 import type { EventStream } from "./EventStream.ts"
 import type { Tables } from "./internal/workspace/tables.ts"
+import type { Page } from "./internal/reading.ts"
 import type { SqlTransaction } from "./Transaction.ts"
 
 /** A transaction under way. What was done in it is undone when the work fails. */
@@ -25,6 +26,12 @@ export interface DeliveredCursor {
   readonly move: Effect.Effect<void, EventStoreError>
 }
 
+/** The lease under which work between two deliveries is done. */
+export interface HeldLease {
+  /** Fails with `Fenced` where the cursor was taken over; until the end of the transaction nobody else takes it. */
+  readonly confirmIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>
+}
+
 /** How to follow the log under a cursor. */
 export interface FollowOptions<E, R> {
   /** Identifies the stored cursor. */
@@ -32,6 +39,8 @@ export interface FollowOptions<E, R> {
   /** What errors call it. */
   readonly name: string
   readonly query: EventQuery
+  /** What else the cursor belongs to, beside the query: another one is `DurableStreamMismatch`. */
+  readonly identity?: string | undefined
   /** Where a new cursor starts. */
   readonly start: "beginning" | "head"
   /** Milliseconds that a lease lasts without being renewed. */
@@ -45,8 +54,8 @@ export interface FollowOptions<E, R> {
    * together they are tried one by one.
    */
   readonly deliver: (batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor) => Effect.Effect<void, E, R>
-  /** Runs while the cursor is held and nothing is being delivered: at the start, and whenever `wake` was called. */
-  readonly between?: ((position: number) => Effect.Effect<void, E, R>) | undefined
+  /** Runs while the cursor is held and nothing is being delivered: before each read of the log, and when `wake` was called. */
+  readonly between?: ((lease: HeldLease) => Effect.Effect<void, E, R>) | undefined
   /** What to do with a batch after the last retry, instead of stopping; has to move the cursor. */
   readonly surrender?:
     ((batch: EventBatch, error: unknown, cursor: DeliveredCursor) => Effect.Effect<void, E, R>) | undefined
@@ -56,7 +65,9 @@ export interface FollowOptions<E, R> {
 export interface Following extends EventStream {
   /** Resolves when the stream has ended: nothing is being delivered any more, and the lease is given back. */
   readonly ended: Effect.Effect<void>
-  /** Has `between` run soon. */
+  /** Resolves when the cursor has reached the number, whoever moved it. Fails with `StoreClosed` when the stream ends before. */
+  readonly reached: (sequenceNumber: number) => Effect.Effect<void, EventStoreError>
+  /** Has `between` run soon, and a lease that is free now taken. */
   readonly wake: Effect.Effect<void>
 }
 
@@ -77,6 +88,8 @@ export interface Workspace {
   ) => Effect.Effect<A, E | EventStoreError, R>
   /** Follows the log under a cursor that one process at a time holds: see `EventStore.streamToDurable` for the guarantees. */
   readonly follow: <E, R>(options: FollowOptions<E, R>) => Effect.Effect<Following, EventStoreError, R>
+  /** The next whole batches after a number, filtered, about `limit` records; and up to where nothing else matches. */
+  readonly page: (query: EventQuery, after: number, limit: number) => Effect.Effect<Page, EventStoreError>
   /** The log's last number, 0 when it is empty. */
   readonly head: Effect.Effect<number, EventStoreError>
   /** Resolves when the log may have grown past the number; only a hint. */

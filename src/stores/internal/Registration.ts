@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { EventStoreError } from "../EventStoreError.ts"
 import { fromReason, StoreClosed } from "../EventStoreError.ts"
 import type { StreamStatus } from "../EventStream.ts"
 import type { Following } from "../Workspace.ts"
@@ -77,6 +78,15 @@ export class Registration {
     })
   )
 
+  private reached(backend: StoreBackend, position: number): Effect.Effect<void, EventStoreError> {
+    return Effect.gen({ self: this }, function* () {
+      while (this.position < position) {
+        if (backend.isClosed() || this.isOver) return yield* fromReason(new StoreClosed())
+        yield* this.progress.await(this.position)
+      }
+    })
+  }
+
   /** Runs the loop in a fiber of its own; it ends by `unsubscribe`, with the store, or when it fails. */
   run<R>(backend: StoreBackend, loop: Effect.Effect<never, unknown, R>): Effect.Effect<Following, never, R> {
     return Effect.gen({ self: this }, function* () {
@@ -97,13 +107,10 @@ export class Registration {
           if (backend.isClosed()) this.end("unsubscribed")
           return { ...this.status }
         }),
-        caughtUp: Effect.gen({ self: this }, function* () {
-          const target = yield* Effect.mapError(backend.reading.head, fromReason)
-          while (this.position < target) {
-            if (backend.isClosed() || this.isOver) return yield* fromReason(new StoreClosed())
-            yield* this.progress.await(this.position)
-          }
-        }),
+        caughtUp: Effect.flatMap(Effect.mapError(backend.reading.head, fromReason), (head) =>
+          this.reached(backend, head)
+        ),
+        reached: (position) => this.reached(backend, position),
         ended: Effect.asVoid(Fiber.await(fiber)),
         wake: Effect.sync(() => this.call())
       }

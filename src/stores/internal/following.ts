@@ -16,7 +16,7 @@ import {
   fromReason,
   StoreClosed
 } from "../EventStoreError.ts"
-import type { DeliveredCursor, Following, FollowOptions } from "../Workspace.ts"
+import type { DeliveredCursor, Following, FollowOptions, HeldLease } from "../Workspace.ts"
 import { makeEventId } from "./eventId.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { canonicalText } from "./normaliseQuery.ts"
@@ -130,10 +130,11 @@ class Stream<E, R> {
 
   /** Asks for the lease. Fails where the cursor belongs to another query or another log, or lies ahead of it (D4, D7). */
   readonly claim: Effect.Effect<Claimed, EventStoreError> = Effect.gen({ self: this }, function* () {
-    const { cursor, leaseMs, name, query, start } = this.followed
+    const { cursor, identity = "", leaseMs, name, start } = this.followed
+    const query = canonicalText(this.followed.query) + identity
     const claimed = yield* this.backend.transaction((tables) =>
       Effect.flatMap(start === "head" ? this.head : Effect.succeed(0), (from) =>
-        tables.cursors.claim({ cursor, query: canonicalText(query), start: from, owner: this.owner, leaseMs })
+        tables.cursors.claim({ cursor, query, start: from, owner: this.owner, leaseMs })
       )
     )
     if (claimed._tag === "OtherQuery") return yield* fromReason(new DurableStreamMismatch({ stream: name }))
@@ -181,7 +182,8 @@ class Stream<E, R> {
         retry,
         pageSize,
         together,
-        between,
+        between:
+          between === undefined ? undefined : Effect.suspend(() => between({ confirmIn: this.confirmIn(lease) })),
         deliver: (batches) => this.deliver(lease, batches, (cursor) => this.followed.deliver(batches, cursor)),
         surrender:
           surrender === undefined
@@ -240,6 +242,14 @@ class Stream<E, R> {
       .pipe(
         outlastingOutages(() => this.registration.isOver || this.backend.isClosed()),
         Effect.flatMap((held) => (held === undefined ? this.fenced(lease) : Effect.succeed(held)))
+      )
+  }
+
+  private confirmIn(lease: Lease): HeldLease["confirmIn"] {
+    const { cursor, leaseMs } = this.followed
+    return ({ cursors }) =>
+      Effect.flatMap(cursors.renew(cursor, lease.epoch, lease.passed, leaseMs), (held) =>
+        held === undefined ? this.fenced(lease) : Effect.void
       )
   }
 

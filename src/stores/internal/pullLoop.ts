@@ -38,7 +38,7 @@ export interface Delivery<E, R> {
   /** Takes note of events that do not match, up to this position. */
   readonly passed: ((position: number) => void) | undefined
   /** Runs when nothing is being delivered: before each page. */
-  readonly between: ((position: number) => Effect.Effect<void, E, R>) | undefined
+  readonly between: Effect.Effect<void, E, R> | undefined
   /** Deals with a batch after the last retry; without it the loop ends. */
   readonly surrender: ((batch: EventBatch, error: unknown) => Effect.Effect<void, E, R>) | undefined
   readonly retry: Schedule.Schedule<unknown, unknown> | undefined
@@ -91,7 +91,7 @@ export const pull = <E, R>(
     })
   return Effect.gen(function* () {
     while (true) {
-      if (between !== undefined) yield* retried(between(registration.position))
+      if (between !== undefined) yield* retried(between)
       const page = yield* read
       if (page.batches.length > 0) yield* deliverPage(page)
       if (page.position > registration.position) {

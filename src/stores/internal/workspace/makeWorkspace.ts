@@ -14,6 +14,11 @@ export const makeWorkspace = (backend: StoreBackend, followers: Followers): Work
       Effect.mapError(fromReason),
       Effect.flatMap((query) => followers.follow({ ...options, query }))
     ),
+  page: (query, after, limit) =>
+    Effect.fromResult(normaliseQuery(query, "query")).pipe(
+      Effect.flatMap((checked) => backend.reading.page(checked, after, limit)),
+      Effect.mapError(fromReason)
+    ),
   head: Effect.mapError(backend.reading.head, fromReason),
   awaitChange: backend.awaitChange
 })

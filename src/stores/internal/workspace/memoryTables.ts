@@ -158,8 +158,12 @@ const cursorTable = (rows: Table<Cursor>, now: () => number): CursorTable => {
         if (row === undefined) return
         rows.set(cursor, { ...row, position, epoch: row.epoch + 1, leasedUntil: 0, movedAt: now() })
       }),
-    setPaused: ({ cursor, query, start }, paused) =>
-      step(() => rows.set(cursor, { ...(rows.get(cursor) ?? create(query, start)), paused })),
+    ensure: ({ cursor, query, start }) => step(() => rows.set(cursor, rows.get(cursor) ?? create(query, start))),
+    setPaused: (cursor, paused) =>
+      step(() => {
+        const row = rows.get(cursor)
+        if (row !== undefined) rows.set(cursor, { ...row, paused })
+      }),
     remove: (cursor) => step(() => rows.set(cursor, undefined))
   }
 }

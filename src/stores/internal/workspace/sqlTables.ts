@@ -149,11 +149,12 @@ SELECT cursor, position, epoch, paused, moved_at, CASE WHEN leased_until > ${now
 FROM ${cursors} WHERE cursor IN (SELECT e.value FROM ${texts("$1")})`,
     reset: `
 UPDATE ${cursors} SET position = $2, epoch = epoch + 1, leased_until = 0, moved_at = ${now} WHERE cursor = $1`,
-    setPaused: `
-INSERT INTO ${cursors} (cursor, query, log_id, position, owner, epoch, leased_until, paused, moved_at)
-SELECT $1, $2, CAST(l.log_id AS text), CAST($3 AS bigint), '', 0, 0, CAST($4 AS bigint), ${now}
+    ensure: `
+INSERT INTO ${cursors} AS c (cursor, query, log_id, position, owner, epoch, leased_until, paused, moved_at)
+SELECT $1, $2, CAST(l.log_id AS text), CAST($3 AS bigint), '', 0, 0, 0, ${now}
 FROM ${table("log")} AS l WHERE true
-ON CONFLICT (cursor) DO UPDATE SET paused = excluded.paused`,
+ON CONFLICT (cursor) DO UPDATE SET paused = c.paused`,
+    setPaused: `UPDATE ${cursors} SET paused = $2 WHERE cursor = $1`,
     remove: `DELETE FROM ${cursors} WHERE cursor = $1`
   }
 }
@@ -186,8 +187,8 @@ const cursorTable = (sql: ReturnType<typeof cursorSql>, run: Run): CursorTable =
         }))
       ),
     reset: (cursor, position) => Effect.asVoid(run(sql.reset, [cursor, position])),
-    setPaused: ({ cursor, query, start }, paused) =>
-      Effect.asVoid(run(sql.setPaused, [cursor, query, start, paused ? 1 : 0])),
+    ensure: ({ cursor, query, start }) => Effect.asVoid(run(sql.ensure, [cursor, query, start])),
+    setPaused: (cursor, paused) => Effect.asVoid(run(sql.setPaused, [cursor, paused ? 1 : 0])),
     remove: (cursor) => Effect.asVoid(run(sql.remove, [cursor]))
   }
 }
