@@ -15,11 +15,32 @@ export * as Application from "./dispatch/Application.ts"
 export { EventStore } from "./stores/EventStore.ts"
 export type { AppendIfOptions, AppendOptions, AppendResult, QueryResult } from "./stores/EventStore.ts"
 export type { EventBatch, EventRecord, JsonScalar, JsonValue, Metadata, NewEvent } from "./stores/Event.ts"
-export type { BatchHandler, EventStream, StreamOptions, StreamStatus } from "./stores/EventStream.ts"
+export type {
+  BatchHandler,
+  EventStream,
+  DurableStreamOptions,
+  StreamOptions,
+  StreamStatus
+} from "./stores/EventStream.ts"
 export { CommandMetadata, causedBy, withMetadata } from "./dispatch/CommandMetadata.ts"
 export { Dispatcher, dispatch, dispatchToStream } from "./dispatch/Dispatcher.ts"
 export type { DispatchOptions, DispatcherOptions, StreamDispatchOptions } from "./dispatch/Dispatcher.ts"
 export { layer as layerDispatcher } from "./dispatch/Dispatcher.ts"
 export { conflicts as dispatchConflicts, dispatches } from "./dispatch/DispatchMetrics.ts"
+export * as Projection from "./projections/Projection.ts"
+export { ProjectionWorker } from "./projections/ProjectionWorker.ts"
+export { layer as layerProjectionWorker } from "./projections/ProjectionWorker.ts"
+export {
+  HandlerTimedOut,
+  HookFailed,
+  UnfitProjection,
+  UnknownProjection,
+  WaitTimedOut
+} from "./projections/ProjectionError.ts"
+export type { PartitionStatus, ProjectionStatus } from "./projections/ProjectionStatus.ts"
+export type { ProjectionRef, ProjectionWorkerOptions } from "./projections/ProjectionWorker.ts"
+export { SqlError } from "./stores/Transaction.ts"
+export type { SqlRow, SqlTransaction, SqlValue } from "./stores/Transaction.ts"
+export type { Transaction, Workspace } from "./stores/Workspace.ts"
 export { Overloaded, RetriesExhausted, WrongRevision } from "./dispatch/Outcome.ts"
 export type { Accepted, DispatchError, Done, NothingToDo, Outcome, Rejected } from "./dispatch/Outcome.ts"

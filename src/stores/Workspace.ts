@@ -67,8 +67,8 @@ export interface Following extends EventStream {
   readonly ended: Effect.Effect<void>
   /** Resolves when the cursor has reached the number, whoever moved it. Fails with `StoreClosed` when the stream ends before. */
   readonly reached: (sequenceNumber: number) => Effect.Effect<void, EventStoreError>
-  /** Has `between` run soon, and a lease that is free now taken. */
-  readonly wake: Effect.Effect<void>
+  /** Looks at the stored cursor at once, which others may have paused, resumed or set back; and has `between` run soon. */
+  readonly wake: Effect.Effect<void, EventStoreError>
 }
 
 export interface TransactionOptions {

@@ -66,7 +66,7 @@ export class Registration {
     this.progress.close()
   }
 
-  /** Wakes the loop. */
+  /** Wakes the loop, and whoever else waits for the next call. */
   call(): void {
     this.calls.advance(++this.callCount)
   }
@@ -77,6 +77,9 @@ export class Registration {
       this.answered = this.callCount
     })
   )
+
+  /** Resolves when the loop is called from now on. */
+  readonly nextCall: Effect.Effect<void> = Effect.suspend(() => this.calls.await(this.callCount))
 
   private reached(backend: StoreBackend, position: number): Effect.Effect<void, EventStoreError> {
     return Effect.gen({ self: this }, function* () {

@@ -87,7 +87,11 @@ export class Followers {
       const stream = new Stream(this.backend, followed, registration)
       const first = yield* Effect.onError(stream.claim, () => leave)
       const following = yield* registration.run(this.backend, Effect.ensuring(stream.deliverFrom(first), leave))
-      entry.following = { ...following, unsubscribe: Effect.andThen(leave, following.unsubscribe) }
+      entry.following = {
+        ...following,
+        unsubscribe: Effect.andThen(leave, following.unsubscribe),
+        wake: stream.look
+      }
       return entry.following
     })
   }
@@ -116,6 +120,7 @@ class Stream<E, R> {
   private readonly followed: Followed<E, R>
   private readonly registration: Registration
   private readonly owner: string
+  private lease: Lease | undefined
 
   constructor(backend: StoreBackend, followed: Followed<E, R>, registration: Registration) {
     this.backend = backend
@@ -155,11 +160,13 @@ class Stream<E, R> {
       for (let claimed = first; ; claimed = yield* this.claimAgain) {
         if (claimed._tag === "Held") {
           this.registration.become("running")
-          yield* this.hold(new Lease(claimed.epoch, claimed.position, performance.now()))
+          this.lease = new Lease(claimed.epoch, claimed.position, performance.now())
+          yield* this.hold(this.lease)
+          this.lease = undefined
         } else if (claimed._tag === "Taken") {
           this.registration.become(claimed.paused ? "paused" : "waiting")
           const left = claimed.paused ? claimInterval : Math.min(claimed.leftMs + 1, claimInterval)
-          yield* Effect.raceFirst(Effect.sleep(Duration.millis(Math.max(1, left))), this.registration.called)
+          yield* Effect.raceFirst(Effect.sleep(Duration.millis(Math.max(1, left))), this.registration.nextCall)
         }
       }
     })
@@ -264,7 +271,7 @@ class Stream<E, R> {
     const interval = Math.min(passInterval, Math.max(1, Math.floor(leaseMs / 6)))
     return Effect.gen({ self: this }, function* () {
       while (!lease.isOver) {
-        yield* Effect.sleep(Duration.millis(interval))
+        yield* Effect.raceFirst(Effect.sleep(Duration.millis(interval)), this.registration.nextCall)
         const isDue = performance.now() - lease.renewedAt >= leaseMs / 3
         if (!isDue && lease.passed <= lease.stored) continue
         const asked = performance.now()
@@ -281,6 +288,19 @@ class Stream<E, R> {
       }
     })
   }
+
+  /** Looks at the stored cursor at once: it may have been paused, resumed, or set back. */
+  readonly look: Effect.Effect<void, EventStoreError> = Effect.gen({ self: this }, function* () {
+    const { lease } = this
+    const { cursor } = this.followed
+    const [row] = yield* this.backend.transaction(({ cursors }) => cursors.read([cursor]))
+    if (lease !== undefined && row !== undefined) {
+      lease.isLost ||= row.epoch !== lease.epoch
+      lease.isPaused ||= row.paused
+      if (lease.isLost) this.registration.startFrom(row.position)
+    }
+    this.registration.call()
+  })
 
   /** What is under way may finish, then the lease is given back. */
   private settle(lease: Lease): Effect.Effect<void> {
