@@ -9,7 +9,6 @@ import type { EventQuery } from "./EventQuery.ts"
 import type { EventStoreError } from "./EventStoreError.ts"
 import type { EventStream } from "./EventStream.ts"
 import type { Tables } from "./internal/workspace/tables.ts"
-import type { Page } from "./internal/reading.ts"
 import type { SqlTransaction } from "./Transaction.ts"
 
 /** A transaction under way. What was done in it is undone when the work fails. */
@@ -69,6 +68,14 @@ export interface Following extends EventStream {
   readonly reached: (sequenceNumber: number) => Effect.Effect<void, EventStoreError>
   /** Looks at the stored cursor at once, which others may have paused, resumed or set back; and has `between` run soon. */
   readonly wake: Effect.Effect<void, EventStoreError>
+}
+
+/** Committed batches after a cursor. */
+export interface Page {
+  /** Whole batches, filtered, ascending. */
+  readonly batches: ReadonlyArray<EventBatch>
+  /** Every event up to here is in `batches`, lies before the cursor or does not match. */
+  readonly position: number
 }
 
 export interface TransactionOptions {

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { EventBatch, EventRecord } from "../Event.ts"
 import type { QueryResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { Page } from "../Workspace.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 
 /** A stretch of sequence numbers: `after` is exclusive, `upTo` inclusive. */
@@ -48,14 +49,6 @@ export interface LogReading {
   readonly query: (query: NormalisedQuery) => Effect.Effect<QueryResult, EventStoreErrorReason>
   /** The next whole batches after a cursor, about `limit` records; the position moves on where nothing matches. */
   readonly page: (query: NormalisedQuery, after: number, limit: number) => Effect.Effect<Page, EventStoreErrorReason>
-}
-
-/** Committed batches after a cursor. */
-export interface Page {
-  /** Whole batches, filtered, ascending. */
-  readonly batches: ReadonlyArray<EventBatch>
-  /** Every event up to here is in `batches`, lies before the cursor or does not match. */
-  readonly position: number
 }
 
 /** Records looked for in one step, between which other work gets its turn. */
