@@ -1,11 +1,12 @@
-/** Runs the benchmarks: `npm run bench -- [stores|postgres] [--json]`. */
+/** Runs the benchmarks: `npm run bench -- [stores|postgres|projections] [--json]`. */
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
 import { benchPostgres } from "./postgres.ts"
+import { benchProjections } from "./projections.ts"
 import { jsonReport, tableReport } from "./report.ts"
 import { benchStores } from "./stores.ts"
 
-const suites = { stores: benchStores, postgres: benchPostgres }
+const suites = { stores: benchStores, postgres: benchPostgres, projections: benchProjections }
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

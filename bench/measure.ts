@@ -8,6 +8,9 @@ export const sampleMillis = 400
 /** Samples of each kind; their median counts. */
 export const samples = 5
 
+/** Milliseconds since the Unix epoch, with fractions: the same clock for all processes of a machine. */
+export const now = (): number => performance.timeOrigin + performance.now()
+
 /** Work for one of many concurrent workers: performs one operation. */
 export type Operation<E = unknown> = (worker: number) => Effect.Effect<unknown, E>
 
@@ -39,14 +42,15 @@ export const rateOf = <E>(
 /** Both rates, each the median of samples taken in turns, after one of each to warm up. */
 export const compare = <E1, E2>(
   ours: Effect.Effect<number, E1>,
-  raw: Effect.Effect<number, E2>
+  raw: Effect.Effect<number, E2>,
+  count = samples
 ): Effect.Effect<{ readonly ours: number; readonly raw: number }, E1 | E2> =>
   Effect.gen(function* () {
     yield* ours
     yield* raw
     const oursSamples: Array<number> = []
     const rawSamples: Array<number> = []
-    for (let sample = 0; sample < samples; sample++) {
+    for (let sample = 0; sample < count; sample++) {
       rawSamples.push(yield* raw)
       oursSamples.push(yield* ours)
     }

@@ -14,9 +14,21 @@ export interface Row {
   readonly ratio: number
 }
 
+/** How long something takes. */
+export interface Latency {
+  readonly name: string
+  readonly store: string
+  readonly work: string
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** How many were measured. */
+  readonly events: number
+}
+
 /** Takes the rows as they come. */
 export interface Report {
   readonly row: (row: Row) => void
+  readonly latency: (latency: Latency) => void
   /** Says what is going on; to people only. */
   readonly progress: (text: string) => void
 }
@@ -32,6 +44,7 @@ export const toRow = (fields: Omit<Row, "name" | "rawPerSecond" | "ratio">, rawP
 
 export const jsonReport: Report = {
   row: (row) => console.log(JSON.stringify(row)),
+  latency: (latency) => console.log(JSON.stringify(latency)),
   progress: () => undefined
 }
 
@@ -50,6 +63,8 @@ export const tableReport = (): Report => {
   console.log(columns.map(([column, width]) => pad(column, width)).join("  "))
   return {
     row: (row) => console.log(columns.map(([column, width]) => pad(format(row[column]), width)).join("  ")),
+    latency: ({ events, p50Ms, p99Ms, store, work }) =>
+      console.log(`${pad(store, 8)}  ${work}: p50 ${p50Ms} ms, p99 ${p99Ms} ms of ${events}`),
     progress: (text) => console.error(`... ${text}`)
   }
 }

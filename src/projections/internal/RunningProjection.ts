@@ -75,11 +75,12 @@ export class RunningProjection<R = never> {
     const hooks = (place: Place) => Effect.andThen(this.hook("reset", place), this.hook("setup", place))
     yield* this.store.workspace.transaction((transaction) =>
       Effect.gen({ self: this }, function* () {
+        // In the order in which a handler's transaction takes its locks: the query model first, then the cursor.
+        if (isTransactional) yield* hooks(placeOf(this.projection, transaction))
         for (const cursor of this.cursors) {
           yield* transaction.cursors.reset(cursor, 0)
           yield* transaction.deadLetters.clear(cursor)
         }
-        if (isTransactional) yield* hooks(placeOf(this.projection, transaction))
       })
     )
     if (!isTransactional) yield* hooks(this.projection)

@@ -297,8 +297,8 @@ class Stream<E, R> {
     if (lease !== undefined && row !== undefined) {
       lease.isLost ||= row.epoch !== lease.epoch
       lease.isPaused ||= row.paused
-      if (lease.isLost) this.registration.startFrom(row.position)
     }
+    if (row !== undefined && lease?.isLost !== false) this.registration.startFrom(row.position)
     this.registration.call()
   })
 

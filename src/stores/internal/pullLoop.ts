@@ -72,19 +72,23 @@ export const pull = <E, R>(
     )
   const retried = (work: Effect.Effect<void, E, R>) =>
     once(work).pipe(patiently, Effect.retry({ schedule: retry, while: () => !delivery.isOver() }))
+  /** A lease that is over says nothing about where the cursor is now. */
+  const advance = (position: number): void => {
+    if (!delivery.isOver()) registration.advance(position)
+  }
   const deliverOne = (batch: EventBatch) =>
     retried(delivery.deliver([batch])).pipe(
       Effect.catch((error) =>
         surrender === undefined || delivery.isOver() ? Effect.fail(error) : retried(surrender(batch, error))
       ),
-      Effect.tap(() => Effect.sync(() => registration.advance(endOf(batch))))
+      Effect.tap(() => Effect.sync(() => advance(endOf(batch))))
     )
   const deliverPage = (page: Page) =>
     Effect.gen(function* () {
       const { batches } = page
       if (delivery.together && batches.length > 1) {
         const whole = yield* Effect.exit(once(delivery.deliver(batches)))
-        if (Exit.isSuccess(whole)) return registration.advance(endOf(batches[batches.length - 1]!))
+        if (Exit.isSuccess(whole)) return advance(endOf(batches[batches.length - 1]!))
         if (delivery.isOver()) return yield* whole
       }
       for (const batch of batches) yield* deliverOne(batch)
@@ -95,7 +99,7 @@ export const pull = <E, R>(
       const page = yield* read
       if (page.batches.length > 0) yield* deliverPage(page)
       if (page.position > registration.position) {
-        registration.advance(page.position)
+        advance(page.position)
         delivery.passed?.(page.position)
       }
       yield* Effect.raceFirst(backend.awaitChange(registration.position), registration.called)

@@ -38,6 +38,8 @@ export interface LogReader {
   /** The log's last number, 0 when it is empty. */
   readonly head: Effect.Effect<number, EventStoreErrorReason>
   readonly up: (query: NormalisedQuery, span: Span, limit: number) => Effect.Effect<StepUp, EventStoreErrorReason>
+  /** `up` without an index: looks at the next `rows` records, whatever they are. Left out where an index never costs more. */
+  readonly scan?: (query: NormalisedQuery, span: Span, rows: number) => Effect.Effect<StepUp, EventStoreErrorReason>
   readonly down: (query: NormalisedQuery, span: Span) => Effect.Effect<StepDown, EventStoreErrorReason>
 }
 
@@ -112,6 +114,12 @@ export const lastMatch = (
     return null
   })
 
+/** Records to look at before it is decided whether to scan or to ask the index. */
+const probedRecords = 128
+
+/** One match in so many records makes scanning cheaper than an index. */
+const scannedPerMatch = 8
+
 /** The next whole batches after a cursor. */
 export const readPage = (
   reader: LogReader,
@@ -123,10 +131,17 @@ export const readPage = (
     const head = yield* reader.head
     const found: Array<StoredRecord> = []
     let position = after
+    let isDense = true
     for (let steps = 0; position < head && found.length < limit && steps < stepsPerPage; steps++) {
       if (steps > 0) yield* Effect.yieldNow
-      const step = yield* reader.up(query, { after: position, upTo: head }, limit - found.length)
+      const span = { after: position, upTo: head }
+      const wanted = limit - found.length
+      const step: StepUp =
+        isDense && reader.scan !== undefined
+          ? yield* reader.scan(query, span, steps === 0 ? Math.min(probedRecords, wanted) : wanted)
+          : yield* reader.up(query, span, wanted)
       for (const stored of step.found) found.push(stored)
+      isDense &&= step.found.length * scannedPerMatch >= step.position - position
       position = step.position
     }
     const end = found[found.length - 1]?.batchEnd ?? position

@@ -157,11 +157,23 @@ export class SqliteLog {
       if (isFruitful || step.position === older.upTo) return step
       return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
     }
-    const rows = this.scan(older, rowsPerStep)
-    const found = rows.filter(({ record }) => matchesQuery(query, record))
+    const { found, position } = this.scanFor(query, older, rowsPerStep)
     return found.length > limit
       ? { found: found.slice(0, limit), position: found[limit - 1]!.record.sequenceNumber }
-      : { found, position: older.after + rows.length }
+      : { found, position }
+  }
+
+  /** The matches among the next rows of a span, looked at one by one. The span ends at a head that was seen before. */
+  scanFor(query: NormalisedQuery, span: Span, rows: number): StepUp {
+    if (span.after >= this.recent.base) return this.recent.up(query, span, rows)
+    const scanned = this.scan(
+      { after: span.after, upTo: Math.min(span.upTo, this.recent.base) },
+      Math.min(rows, rowsPerStep)
+    )
+    return {
+      found: query.filters === undefined ? scanned : scanned.filter(({ record }) => matchesQuery(query, record)),
+      position: span.after + scanned.length
+    }
   }
 
   /** One step of a search downwards. */

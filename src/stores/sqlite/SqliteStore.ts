@@ -71,6 +71,7 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
     const reader: LogReader = {
       head: step("read the head", () => log.refresh()),
       up: (query, span, limit) => step("read events", () => log.up(query, span, limit)),
+      scan: (query, span, rows) => step("read events", () => log.scanFor(query, span, rows)),
       down: (query, span) => step("read events", () => log.down(query, span))
     }
     yield* Effect.forkScoped(writeGroups(queue, log, changes, settings, now))
