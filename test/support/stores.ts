@@ -11,6 +11,8 @@ import type { PostgresOptions } from "../../src/stores/postgres/PostgresStore.ts
 import * as PostgresStore from "../../src/stores/postgres/PostgresStore.ts"
 import type { StoreHarness } from "../../src/testing/index.ts"
 
+import { ownLog } from "../stores/postgres/logs.ts"
+import { tamper } from "../stores/sqlite/processes.ts"
 import { ownSchema } from "./postgres.ts"
 
 export interface StoreUnderTest extends StoreHarness {
@@ -39,7 +41,15 @@ const sqlite = (name: string, options: Omit<SqliteOptions, "file">): StoreUnderT
     name,
     make: make(),
     makeWithMaxPayloadBytes: (maxPayloadBytes) => make({ maxPayloadBytes }),
-    reopen: Effect.map(temporaryFile, (file) => SqliteStore.make({ file, ...options }))
+    reopen: Effect.map(temporaryFile, (file) => SqliteStore.make({ file, ...options })),
+    makeDamaged: (events, number) =>
+      Effect.gen(function* () {
+        const file = yield* temporaryFile
+        const open = SqliteStore.make({ file, ...options })
+        yield* Effect.scoped(Effect.flatMap(open, (store) => store.append(events)))
+        yield* tamper(file, `UPDATE evolvent_events SET payload = '{' WHERE sequence_number = ${number}`)
+        return yield* open
+      })
   }
 }
 
@@ -50,7 +60,14 @@ const postgres = (name: string, options: PostgresOptions): StoreUnderTest => {
     name,
     make: make(),
     makeWithMaxPayloadBytes: (maxPayloadBytes) => make({ maxPayloadBytes }),
-    reopen: Effect.map(ownSchema, ({ schema, url }) => PostgresStore.make({ url, schema, ...options }))
+    reopen: Effect.map(ownSchema, ({ schema, url }) => PostgresStore.make({ url, schema, ...options })),
+    makeDamaged: (events, number) =>
+      Effect.gen(function* () {
+        const log = yield* ownLog
+        yield* Effect.scoped(Effect.flatMap(log.open(options), (store) => store.append(events)))
+        yield* log.tamper(`UPDATE events SET payload = '{' WHERE sequence_number = ${number}`)
+        return yield* log.open(options)
+      })
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { NewEvent } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 
@@ -24,6 +25,12 @@ export interface StoreHarness {
    * marked `needs: "reopen"` and do not apply to them.
    */
   readonly reopen?: Effect.Effect<OpenStore, unknown, Scope.Scope>
+  /**
+   * Opens a store on a log of these events, recorded by one append, of which the one with this number can no longer be
+   * read: its payload was overwritten with bytes that are no JSON, for instance. Left out by stores whose log cannot be
+   * damaged; the cases that need it are marked `needs: "makeDamaged"`.
+   */
+  readonly makeDamaged?: (events: ReadonlyArray<NewEvent>, sequenceNumber: number) => OpenStore
 }
 
 /** One promise of the contract, and how to find out whether a store keeps it. */
@@ -33,7 +40,7 @@ export interface ConformanceCase {
   /** The rule of the contract, for example `A3`; `3.4` is rule 4 of its section 3, `6` and `7` are its tables. */
   readonly rule: string
   /** What the harness must bring beyond `make`. */
-  readonly needs: "reopen" | undefined
+  readonly needs: "reopen" | "makeDamaged" | undefined
   /** Dies with an `AssertionError` when the store breaks the promise. */
   readonly run: (harness: StoreHarness) => Effect.Effect<void, unknown, Scope.Scope>
 }
@@ -65,6 +72,21 @@ export const onLog = (
     harness.reopen === undefined
       ? Effect.die(new Error("this case does not apply: the harness cannot reopen a log"))
       : Effect.flatMap(harness.reopen, run)
+})
+
+/** A case on a log with an event that cannot be read. */
+export const onDamagedLog = (
+  rule: string,
+  name: string,
+  run: (open: NonNullable<StoreHarness["makeDamaged"]>) => Effect.Effect<void, unknown, Scope.Scope>
+): ConformanceCase => ({
+  rule,
+  name,
+  needs: "makeDamaged",
+  run: (harness) =>
+    harness.makeDamaged === undefined
+      ? Effect.die(new Error("this case does not apply: the harness cannot damage a log"))
+      : run(harness.makeDamaged)
 })
 
 /** Whether the store brings what the case needs. */

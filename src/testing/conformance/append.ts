@@ -33,7 +33,10 @@ export const append = [
       const writers = { busy: true }
       const write = Effect.forEach(
         range(1, 8),
-        (writer) => Effect.forEach(range(1, 12), (index) => store.append([event("Sold", { writer, index })])),
+        (writer) =>
+          Effect.forEach(range(1, 12), (index) =>
+            Effect.andThen(store.append([event("Sold", { writer, index })]), Effect.yieldNow)
+          ),
         { concurrency: "unbounded" }
       ).pipe(Effect.ensuring(Effect.sync(() => (writers.busy = false))))
       const read = Effect.gen(function* () {

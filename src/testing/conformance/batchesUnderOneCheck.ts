@@ -222,5 +222,28 @@ export const batchesUnderOneCheck = [
       yield* failsWith("InvalidInput", store.appendBatchesIf([[sold("eve")]], sales, 1, revising(taken)))
       assert.deepStrictEqual(yield* logOf(store), log)
     })
+  ),
+  onStore("C3", "revisions made at once each see what the others have recorded", (store) =>
+    Effect.gen(function* () {
+      yield* store.append([sold("ann")])
+      const attempts = times(12, () =>
+        Effect.result(
+          store.appendBatchesIf([[event("Sold", { seen: 0 })]], sales, 1, {
+            headSequenceNumber: 1,
+            revise: (conflict) => [[event("Sold", { seen: conflict.tail?.length })]]
+          })
+        )
+      )
+      const results = yield* Effect.all(attempts, { concurrency: "unbounded" })
+      for (const result of results) {
+        if (Result.isFailure(result)) assert.equal(result.failure.reason._tag, "ConditionalAppendConflict")
+      }
+      const recorded = (yield* logOf(store)).slice(1)
+      assert.equal(recorded.length, results.filter(Result.isSuccess).length)
+      assert.deepStrictEqual(
+        recorded.map((record) => record.payload),
+        times(recorded.length, (seen) => ({ seen }))
+      )
+    })
   )
 ]

@@ -95,6 +95,18 @@ export const conflictTail = [
       assert.equal(upToDate.firstSequenceNumber, 5)
     })
   ),
+  onStore("C1", "a head that cannot have been seen says nothing, and the whole context is checked", (store) =>
+    Effect.gen(function* () {
+      yield* store.append([sold("ann"), event("Opened")])
+      const seen = (expected: number | null, headSequenceNumber: number | null) =>
+        store.appendIf([event("Paid")], sales, expected, { headSequenceNumber })
+      const past = yield* failsWith("ConditionalAppendConflict", seen(null, 3), "a head past the log's end")
+      assert.deepStrictEqual([past.expected, past.actual, past.headSequenceNumber], [null, 1, 2])
+      const before = yield* failsWith("ConditionalAppendConflict", seen(2, 1), "a head before the expected version")
+      assert.deepStrictEqual([before.expected, before.actual], [2, 1])
+      assert.equal((yield* seen(1, null)).firstSequenceNumber, 3)
+    })
+  ),
   onStore("C1", "the known head of an empty log is null", (store) =>
     Effect.gen(function* () {
       const { headSequenceNumber } = yield* store.query(sales)

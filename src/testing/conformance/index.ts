@@ -7,6 +7,7 @@ import { batchesUnderOneCheck } from "./batchesUnderOneCheck.ts"
 import { conditionalAppend } from "./conditionalAppend.ts"
 import type { ConformanceCase } from "./ConformanceCase.ts"
 import { conflictTail } from "./conflictTail.ts"
+import { damage } from "./damage.ts"
 import { errors } from "./errors.ts"
 import { hostileInputs } from "./hostileInputs.ts"
 import { hostileQueries } from "./hostileQueries.ts"
@@ -44,5 +45,6 @@ export const conformance: ReadonlyArray<ConformanceCase> = [
   ...hostileQueries,
   ...errors,
   ...lifecycle,
-  ...reopening
+  ...reopening,
+  ...damage
 ]

@@ -141,7 +141,7 @@ export const streamFailures = [
       yield* store.streamAll((batch) =>
         Effect.gen(function* () {
           most = Math.max(most, ++running)
-          yield* Effect.yieldNow
+          yield* Effect.repeat(Effect.yieldNow, { times: 10 })
           running--
           yield* recording.handler(batch)
         })
