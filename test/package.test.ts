@@ -76,7 +76,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   decider: ["decider", "stores"],
   stores: ["stores"],
   dispatch: ["dispatch", "decider", "stores"],
-  projections: ["projections", "stores"],
+  projections: ["projections", "decider", "stores", "dispatch"],
   testing: ["testing", "decider", "stores", "dispatch", "projections", "entry"],
   cli: ["cli", "decider", "stores", "dispatch", "projections", "entry"],
   entry: ["entry", "decider", "stores", "dispatch", "projections"]

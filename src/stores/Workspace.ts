@@ -8,7 +8,7 @@ import type { EventBatch } from "./Event.ts"
 import type { EventQuery } from "./EventQuery.ts"
 import type { EventStoreError } from "./EventStoreError.ts"
 import type { EventStream } from "./EventStream.ts"
-import type { Tables } from "./internal/workspace/tables.ts"
+import type { Tables } from "./WorkspaceTables.ts"
 import type { SqlTransaction } from "./Transaction.ts"
 
 /** A transaction under way. What was done in it is undone when the work fails. */

@@ -7,7 +7,7 @@ import type { EventStoreError } from "../EventStoreError.ts"
 import { fromReason, InvalidInput } from "../EventStoreError.ts"
 import type { BatchHandler, DurableStreamOptions, EventStream } from "../EventStream.ts"
 import type { Followers } from "./following.ts"
-import { checkLease } from "./lease.ts"
+import { checkLease } from "../lease.ts"
 import { normaliseQuery, refuseReadCursor } from "./normaliseQuery.ts"
 
 export const startDurable = <E, R>(

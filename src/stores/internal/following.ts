@@ -23,7 +23,7 @@ import { canonicalText } from "./normaliseQuery.ts"
 import { outlastingOutages, pull } from "./pullLoop.ts"
 import { Registration } from "./Registration.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
-import type { Claimed } from "./workspace/tables.ts"
+import type { Claimed } from "../WorkspaceTables.ts"
 
 /** Records to read at once: the most that a transaction deals with, one large batch aside. */
 const pageSize = 1_000

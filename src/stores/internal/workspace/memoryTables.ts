@@ -12,7 +12,7 @@ import type {
   OutboxKey,
   OutboxTable,
   VersionTable
-} from "./tables.ts"
+} from "../../WorkspaceTables.ts"
 
 interface Cursor {
   readonly query: string

@@ -16,7 +16,7 @@ import type {
   OutboxTable,
   Tables,
   VersionTable
-} from "./tables.ts"
+} from "../../WorkspaceTables.ts"
 
 /** What differs between the databases. */
 export interface SqlDialect {

@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidInput } from "../EventStoreError.ts"
+import { InvalidInput } from "./EventStoreError.ts"
 
 const defaultLease = Duration.seconds(5)
 

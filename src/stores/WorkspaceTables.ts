@@ -4,7 +4,7 @@
  * are the database's.
  */
 import type * as Effect from "effect/Effect"
-import type { EventStoreError } from "../../EventStoreError.ts"
+import type { EventStoreError } from "./EventStoreError.ts"
 
 type Stored<A> = Effect.Effect<A, EventStoreError>
 
