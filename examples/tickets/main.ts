@@ -8,6 +8,8 @@ import { randomBytes } from "node:crypto"
 import type { TicketOptions } from "./options.ts"
 import { parseOptions, usage } from "./options.ts"
 import { raceOfProcesses } from "./processes.ts"
+import type { Models } from "./models.ts"
+import { askModels, brokenModels, layerModels } from "./models.ts"
 import type { Answers, RaceResult } from "./race.ts"
 import { broken } from "./race.ts"
 import { SaleId } from "./events.ts"
@@ -26,11 +28,13 @@ const main = (options: TicketOptions) =>
       if (!options.json) announceStore(options, location)
       const onProgress = options.json ? {} : { onProgress: progress(options) }
       const result = yield* raceOfProcesses({ ...options, ...onProgress, location, saleId, name: `buyer-${name}` })
-      return { result, left: yield* seatsLeft(SaleId.make(saleId)) }
+      const sale = SaleId.make(saleId)
+      return { result, left: yield* seatsLeft(sale), said: yield* askModels(location, sale) }
     })
-    const { left, result } = yield* Effect.provide(program, Layer.provideMerge(layerDispatcher(), layerAt(location)))
-    report(options, result, left)
-    const problem = broken(result, options.capacity)
+    const layer = Layer.provideMerge(Layer.merge(layerDispatcher(), layerModels(location)), layerAt(location))
+    const { left, result, said } = yield* Effect.provide(program, layer)
+    report(options, result, left, said)
+    const problem = broken(result, options.capacity) ?? brokenModels(result, left, said)
     if (problem === undefined) return
     console.error(`BROKEN: ${problem}`)
     process.exitCode = 1
@@ -66,11 +70,18 @@ const progress = ({ buyers }: TicketOptions) => {
 
 const unlucky = (gaveUp: number): string => (gaveUp === 0 ? "" : `, ${gaveUp} told to try again`)
 
-const report = ({ json, processes, store }: TicketOptions, result: RaceResult, left: number): void => {
-  if (json) return console.log(JSON.stringify({ store, processes, ...result }))
+const report = (
+  { json, processes, store }: TicketOptions,
+  result: RaceResult,
+  left: number,
+  said: Models | undefined
+): void => {
+  if (json) return console.log(JSON.stringify({ store, processes, ...result, models: said }))
   const { accepted, conflicts, elapsedMs, gaveUp, recordedEvents, soldOut } = result
   console.log(`\n${accepted} tickets sold, ${soldOut} buyers turned away${unlucky(gaveUp)}, ${left} seats left`)
   console.log(`${recordedEvents} TicketSold events recorded, ${conflicts} conflicts between processes, ${elapsedMs} ms`)
+  if (said === undefined) return
+  console.log(`Query models: ${said.seatsLeft} seats left, ${said.ticketsHeld} tickets in somebody's hands`)
 }
 
 /** Runs the program; SIGINT and SIGTERM interrupt it, so that everything it has started ends. Twice is once. */

@@ -30,15 +30,21 @@ export const locate = (options: TicketOptions): Effect.Effect<StoreLocation, Emb
     return { store, url: (yield* embeddedPostgres({ settings })).url, schema }
   })
 
-/** Of one process to PostgreSQL. */
-const connections = 3
+/** Of one process to PostgreSQL: the pool, and one that listens. */
+const connections = 5
 
 export const layerAt = (location: StoreLocation): Layer.Layer<EventStore, EventStoreError.EventStoreError> => {
   if (location.store === "memory") return MemoryStore.layer()
   if (location.store === "sqlite") return SqliteStore.layer({ file: location.file })
   const { schema, url } = location
-  // Nobody here listens to a stream.
-  return PostgresStore.layer({ url, schema, maxConnections: connections, listen: false })
+  return PostgresStore.layer({ url: inSchema(url, schema), schema, maxConnections: connections - 1 })
+}
+
+/** Tables of query models are made, and found, beside the log. */
+const inSchema = (url: string, schema: string): string => {
+  const within = new URL(url)
+  within.searchParams.set("options", `-c search_path=${schema}`)
+  return within.href
 }
 
 const temporaryFile = Effect.acquireRelease(

@@ -30,7 +30,8 @@ describe("the program", () => {
       "recordedEvents",
       "ownEvents",
       "conflicts",
-      "elapsedMs"
+      "elapsedMs",
+      "models"
     ])
     expect(result).toMatchObject({
       store,

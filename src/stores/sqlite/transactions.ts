@@ -1,6 +1,9 @@
 /**
  * Transactions for the application's own work, on a connection beside the store's. SQLite has one writer at a time: transactions of a
  * process queue up, and while one is open nobody else writes to the file, so work that waits for something else belongs elsewhere.
+ *
+ * They are not flushed one by one: a power failure, not a crash of the process, may take the last ones back. What was derived from the
+ * log goes back together with its cursor then, and is derived again.
  */
 import type Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
