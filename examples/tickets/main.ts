@@ -76,7 +76,7 @@ const report = (
   left: number,
   said: Models | undefined
 ): void => {
-  if (json) return console.log(JSON.stringify({ store, processes, ...result, models: said }))
+  if (json) return console.log(JSON.stringify({ store, processes, ...result, models: said ?? null }))
   const { accepted, conflicts, elapsedMs, gaveUp, recordedEvents, soldOut } = result
   console.log(`\n${accepted} tickets sold, ${soldOut} buyers turned away${unlucky(gaveUp)}, ${left} seats left`)
   console.log(`${recordedEvents} TicketSold events recorded, ${conflicts} conflicts between processes, ${elapsedMs} ms`)
