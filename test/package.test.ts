@@ -117,7 +117,7 @@ describe("the modules of the package", () => {
       Array.from(outside)
         .filter((name) => !name.startsWith("node:"))
         .toSorted()
-    ).toEqual(["effect"])
+    ).toEqual(["effect", "fast-check"])
     expect(outside).not.toContain("node:test")
   })
 

@@ -2,3 +2,4 @@
 export * from "./conformance/index.ts"
 export * as Spec from "./spec/Spec.ts"
 export * as Mutants from "./mutants/Mutants.ts"
+export * as ProjectionCheck from "./projections/ProjectionCheck.ts"
