@@ -45,7 +45,7 @@ export type {
 }
 
 /** What is not repeatable is hardly shrunk: a smaller run that is wrong by chance is welcome. */
-const shrinksForReal = 30
+const shrinksForReal = 10
 
 /** What is checked, and how hard. */
 export interface Options {
