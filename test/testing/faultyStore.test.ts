@@ -2,10 +2,12 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import type { NewEvent } from "../../src/stores/Event.ts"
+import * as DurableStream from "../../src/stores/DurableStream.ts"
+import type { EventBatch, NewEvent } from "../../src/stores/Event.ts"
 import * as EventQuery from "../../src/stores/EventQuery.ts"
 import type { EventStore } from "../../src/stores/EventStore.ts"
 import type { EventStoreError } from "../../src/stores/EventStoreError.ts"
@@ -161,17 +163,24 @@ describe("a read", () => {
   )
 })
 
-describe("a live stream", () => {
-  const retry = Schedule.recurs(3)
+type Handler = (batch: EventBatch) => Effect.Effect<void>
 
-  for (const operation of ["streamAll", "streamTo"] as const) {
-    const register = (store: EventStore, handler: (types: ReadonlyArray<string>) => void) => {
-      const handle = (batch: ReadonlyArray<{ readonly eventType: string }>) =>
-        Effect.sync(() => handler(batch.map(({ eventType }) => eventType)))
-      return operation === "streamAll"
-        ? store.streamAll(handle, { retry })
-        : store.streamTo(EventQuery.ofTypes("A", "B"), handle, { retry })
-    }
+const retry = Schedule.recurs(3)
+const stream = Result.getOrThrow(DurableStream.make("s"))
+const ab = EventQuery.ofTypes("A", "B")
+
+/** All streams, of events of two types. */
+const streams = {
+  streamAll: (store: EventStore, handler: Handler) => store.streamAll(handler, { retry }),
+  streamTo: (store: EventStore, handler: Handler) => store.streamTo(ab, handler, { retry }),
+  streamAllDurable: (store: EventStore, handler: Handler) => store.streamAllDurable(stream, handler, { retry }),
+  streamToDurable: (store: EventStore, handler: Handler) => store.streamToDurable(stream, ab, handler, { retry })
+}
+
+describe("a stream", () => {
+  for (const [operation, start] of Object.entries(streams)) {
+    const register = (store: EventStore, handler: (types: ReadonlyArray<string>) => void) =>
+      start(store, (batch) => Effect.sync(() => handler(batch.map(({ eventType }) => eventType))))
 
     itEffect(`of ${operation} is not registered where the registration fails`, () =>
       Effect.gen(function* () {

@@ -8,7 +8,16 @@ import { busy, conflict, delayed, lostAnswer, lostAppend, lostSuccess, unavailab
 export interface Call {
   /** From 1, in its own column of the plan. */
   readonly nth: number
-  readonly operation: "append" | "appendIf" | "appendBatchesIf" | "query" | "streamAll" | "streamTo" | "delivery"
+  readonly operation:
+    | "append"
+    | "appendIf"
+    | "appendBatchesIf"
+    | "query"
+    | "streamAll"
+    | "streamTo"
+    | "streamAllDurable"
+    | "streamToDurable"
+    | "delivery"
   /** The context of a conditional append, the query of a read; `undefined` where there is none. */
   readonly query: EventQuery | undefined
 }

@@ -2,8 +2,9 @@
  * `FaultyStore`: an event store that has faults by plan on top of one that has none: conflicts, delays, lost answers,
  * unavailability. For finding out what an application, a dispatcher or a projection makes of them.
  *
- * Appends, queries, registrations of live streams and deliveries to their handlers can be struck. What a stream reads by
- * itself cannot: that happens inside of the store. Members of the store that are not listed here pass through.
+ * Appends, queries, registrations of streams, live and durable, and deliveries to their handlers can be struck. What a
+ * stream reads by itself cannot: that happens inside of the store. Members that are not listed here, such as the workspace,
+ * pass through.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -88,7 +89,17 @@ export const make = (store: EventStore, plan: FaultPlan): FaultyStore => {
     streamTo: (query, handler, options) =>
       Effect.suspend(() =>
         reading(ofRegistration("streamTo", query), store.streamTo(query, faultyHandler(handler, query), options))
-      )
+      ),
+    streamAllDurable: (stream, handler, options) =>
+      Effect.suspend(() => {
+        const registered = store.streamAllDurable(stream, faultyHandler(handler, undefined), options)
+        return reading(ofRegistration("streamAllDurable", undefined), registered)
+      }),
+    streamToDurable: (stream, query, handler, options) =>
+      Effect.suspend(() => {
+        const registered = store.streamToDurable(stream, query, faultyHandler(handler, query), options)
+        return reading(ofRegistration("streamToDurable", query), registered)
+      })
   }
 }
 
