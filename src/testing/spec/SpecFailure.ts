@@ -74,12 +74,14 @@ const section = (title: string, lines: ReadonlyArray<string> | undefined): Reado
 
 const numbered = (event: Given): string => `${event.sequenceNumber} ${printEventLine(event)}`
 
-const describePart = ({ name, query }: { readonly name: string; readonly query: EventQuery.EventQuery }) =>
+/** A part of a view: its name and its query, a line for each filter. */
+export const describePart = ({ name, query }: { readonly name: string; readonly query: EventQuery.EventQuery }) =>
   (query.filters ?? []).length === 0
     ? [`${name}: all events`]
     : query.filters!.map((filter, index) => `${index === 0 ? `${name}:` : "or"} ${describeFilter(filter)}`)
 
-const describeFilter = ({ eventTypes, payloadPredicates, tags = [] }: EventQuery.EventFilter): string => {
+/** A filter on one line. */
+export const describeFilter = ({ eventTypes, payloadPredicates, tags = [] }: EventQuery.EventFilter): string => {
   const types = eventTypes === undefined ? "any type" : eventTypes.length === 0 ? "no type" : eventTypes.join(" | ")
   const payloads = payloadPredicates?.map(printLine).join(" | ")
   return [

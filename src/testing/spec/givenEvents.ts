@@ -107,7 +107,7 @@ const guarded = (part: View.ViewPart): View.ViewPart["cases"] =>
   )
 
 /** Why no filter matches: of each filter the first constraint that does not hold, of the filters that come closest. */
-const whyNot = (query: EventQuery.EventQuery, event: Recorded): string => {
+export const whyNot = (query: EventQuery.EventQuery, event: Recorded): string => {
   const reasons = (query.filters ?? []).map((filter) => whyNotOf(filter, event))
   const closest = Math.max(...reasons.map((reason) => reason.closeness))
   const texts = reasons.filter((reason) => reason.closeness === closest).map((reason) => reason.text)
