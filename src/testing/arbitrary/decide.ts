@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Decider from "../../decider/Decider.ts"
 import type * as EventCatalog from "../../decider/EventCatalog.ts"
 import * as View from "../../decider/View.ts"
+import * as EventQuery from "../../stores/EventQuery.ts"
 import type { Recorded } from "../spec/givenEvents.ts"
 import { record } from "../spec/givenEvents.ts"
 import { callPure, Fault } from "../spec/callPure.ts"
@@ -38,8 +39,8 @@ export const viewOf = (decider: Decider.Any, command: unknown): Result.Result<Vi
     callPure("view", { command }, (input): View.Any => decider.view(input.command)),
     (view) =>
       Result.mapError(
-        Result.try(() => view.canonicalQuery),
-        (cause) => new Fault(`the query of ${view.name} is refused: ${String(cause)}`, [], cause)
+        EventQuery.matcher(view.query),
+        (reason) => new Fault(`the query of ${view.name} is refused: ${reason.message}`, [], reason)
       ).pipe(Result.map(() => view))
   )
 
@@ -51,6 +52,7 @@ export const foldReading = (
 ): Result.Result<unknown, Fault> => {
   const parts = view.parts.map((part, index) => ({
     ...part,
+    events: remembering(part.events),
     matcher: (event: Recorded) => reading(part, index, event),
     cases: guarded(part)
   }))
@@ -72,18 +74,14 @@ export const decideOnState = (
   state: unknown,
   log: ReadonlyArray<Logged>
 ): Result.Result<Decided, Fault> =>
-  Result.gen(function* () {
-    const decision = yield* callPure("decide", { command, state }, (input): unknown =>
-      decider.decide(input.command, input.state)
-    )
-    if (!isDecision(decision)) {
-      return yield* Result.fail(new Fault(`decide returned no decision but ${printLine(decision)}`))
+  Result.flatMap(
+    callPure("decide", { command, state }, (input): unknown => decider.decide(input.command, input.state)),
+    (decision): Result.Result<Decided, Fault> => {
+      if (!isDecision(decision)) return Result.fail(new Fault(`decide returned no decision but ${printLine(decision)}`))
+      if (decision._tag === "Reject") return Result.succeed({ decision, emitted: [] })
+      return Result.map(toLogged(decider, decision.events, log.length), (emitted) => ({ decision, emitted }))
     }
-    return {
-      decision,
-      emitted: yield* toLogged(decider, decision._tag === "Accept" ? decision.events : [], log.length)
-    }
-  })
+  )
 
 /** The decision on a command after a log. */
 export const decide = (
@@ -92,11 +90,9 @@ export const decide = (
   log: ReadonlyArray<Logged>,
   reading: Reading = asDeclared
 ): Result.Result<Decided, Fault> =>
-  Result.gen(function* () {
-    const view = yield* viewOf(decider, command)
-    const state = yield* foldReading(view, log, reading)
-    return yield* decideOnState(decider, command, state, log)
-  })
+  Result.flatMap(viewOf(decider, command), (view) =>
+    Result.flatMap(foldReading(view, log, reading), (state) => decideOnState(decider, command, state, log))
+  )
 
 /** The same text for decisions that are the same. */
 export const textOf = ({ decision, emitted }: Decided): string =>
@@ -109,15 +105,31 @@ const toLogged = (
   events: ReadonlyArray<EventCatalog.AnyEvent>,
   after: number
 ): Result.Result<ReadonlyArray<Logged>, Fault> =>
-  Result.gen(function* () {
-    const recorded = yield* record([decider.events], events, "emitted")
-    return yield* Result.all(
+  Result.flatMap(record([decider.events], events, "emitted"), (recorded) =>
+    Result.all(
       recorded.map((it, index) => {
         const numbered = { ...it, sequenceNumber: after + index + 1 }
         return Result.map(decider.events.decode(numbered), (event): Logged => ({ ...numbered, event }))
       })
     ).pipe(Result.mapError((error) => new Fault(`what was emitted cannot be read back: ${error.message}`, [], error)))
-  })
+  )
+
+const remembered = new WeakMap<EventCatalog.Any, EventCatalog.Any>()
+
+/** The catalog, decoding a record once: a history is folded from the start for every command. */
+const remembering = (catalog: EventCatalog.Any): EventCatalog.Any => {
+  const known = remembered.get(catalog)
+  if (known !== undefined) return known
+  const decoded = new WeakMap<EventCatalog.Decodable, ReturnType<EventCatalog.Any["decode"]>>()
+  const decode: EventCatalog.Any["decode"] = (record) => {
+    const result = decoded.get(record) ?? catalog.decode(record)
+    decoded.set(record, result)
+    return result
+  }
+  const { definitions, encode, eventTypes } = catalog
+  remembered.set(catalog, { definitions, encode, eventTypes, decode })
+  return remembered.get(catalog)!
+}
 
 const guarded = (part: View.ViewPart): View.ViewPart["cases"] =>
   new Map(

@@ -26,7 +26,8 @@ export const callPure = <I extends Input, A>(
   input: I,
   call: (input: I) => A
 ): Result.Result<A, Fault> => {
-  const frozen = freeze(input)
+  let frozen = true
+  for (const value of Object.values(input)) frozen = freeze(value) && frozen
   const before = frozen ? undefined : printed(input)
   const result = Result.try({ try: () => call(input), catch: (cause) => cause })
   const changed = before === undefined ? undefined : changeOf(what, before, input)
