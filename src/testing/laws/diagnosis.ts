@@ -45,20 +45,19 @@ export const diagnose = (wrong: Wrong, judge: Judge): Diagnosis | undefined => {
     const instead = byReading(wrong, judge, suspect)
     if (instead !== undefined) return diagnosis(wrong, suspect.part, suspect.events, instead)
   }
-  for (const suspect of suspects) {
-    const { events, isRead, part } = suspect
-    const knowsTheType = Object.hasOwn(part.events.definitions, events[0]!.eventType)
-    if (!isRead && knowsTheType && isRelevant(wrong, judge, suspect)) return diagnosis(wrong, part, events, undefined)
+  // Then an event that the part has no case for: reading alone would change nothing.
+  const untaken = suspects.filter(({ events, isRead, part }) => !isRead && !part.cases.has(events[0]!.eventType))
+  const known = untaken.filter(({ events, part }) => Object.hasOwn(part.events.definitions, events[0]!.eventType))
+  for (const suspect of known) {
+    if (isRelevant(wrong, judge, suspect)) return diagnosis(wrong, suspect.part, suspect.events, undefined)
   }
   for (const suspect of suspects) {
     if (suspect.events.length > 1 || sharedKeys(suspect.events[0]!, wrong.command).length === 0) continue
     const instead = byReading(wrong, judge, suspect)
     if (instead !== undefined) return diagnosis(wrong, suspect.part, suspect.events, instead)
   }
-  for (const suspect of suspects) {
-    if (!suspect.isRead && isRelevant(wrong, judge, suspect)) {
-      return diagnosis(wrong, suspect.part, suspect.events, undefined)
-    }
+  for (const suspect of untaken) {
+    if (isRelevant(wrong, judge, suspect)) return diagnosis(wrong, suspect.part, suspect.events, undefined)
   }
   return undefined
 }

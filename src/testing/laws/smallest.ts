@@ -4,6 +4,7 @@
  * generated is not tried.
  */
 import type { Commands, Issued } from "../arbitrary/History.ts"
+import { printLine } from "../spec/printValue.ts"
 
 type Candidate = ReadonlyArray<Issued>
 
@@ -13,12 +14,16 @@ export const smallest = (of: ReadonlyArray<Commands>, commands: Candidate, fails
   const trusted = new Set(commands.map(({ command }) => command))
   const isGenerable = ({ command, kind }: Issued): boolean =>
     trusted.has(command) || of[kind]!.command.canShrinkWithoutContext(thawed(command))
+  // What one way makes plainer another may undo: nothing is taken up twice.
+  const seen = new Set([printLine(commands)])
   let current = commands
   let budget = mostTries
   const improve = (candidates: Iterable<Candidate>): boolean => {
     for (const candidate of candidates) {
       if (budget-- <= 0) return false
-      if (candidate.every(isGenerable) && fails(candidate)) {
+      const text = printLine(candidate)
+      if (!seen.has(text) && candidate.every(isGenerable) && fails(candidate)) {
+        seen.add(text)
         current = candidate
         return true
       }

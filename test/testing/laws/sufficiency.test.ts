@@ -245,7 +245,7 @@ describe("sufficiency catches a decider that", () => {
     `)
   })
 
-  it("'counts badly': it reads enough, and the verdict does not blame the query", () => {
+  it("'counts badly': it reads enough, and the verdict does not blame the query", { timeout: 120_000 }, () => {
     const decider = wrong.countsBadly
     const course = fc.constantFrom("a", "b", "c", "d", "e", "f")
     const verdict = Laws.sufficiency({
