@@ -1,4 +1,4 @@
-/** `evolvent/testing`: what proves that a store keeps the contract, and specs for deciders. No test runner is imported. */
+/** `evolvent/testing`: what proves that a store keeps the contract, and specs and laws for deciders. No test runner is imported. */
 export * from "./conformance/index.ts"
 export * as Spec from "./spec/Spec.ts"
 export * as Arbitrary from "./arbitrary/Arbitrary.ts"
