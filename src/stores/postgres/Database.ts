@@ -24,6 +24,12 @@ const lostStatement: ReadonlySet<string> = new Set(["26000", "42P05"])
 
 const answerTimeout = "ANSWER_TIMEOUT"
 
+/** What is said of a COMMIT that was answered with ROLLBACK. */
+const rolledBack: Failure = { _tag: "Refused", code: "40000", detail: undefined, waitedMs: 0 }
+
+/** The same where a statement of the application's has failed before, which trying again does not mend. */
+const failedBefore: Failure = { ...rolledBack, code: "25P02" }
+
 export class Database {
   private readonly pool: ClientPool
   private readonly settings: DatabaseSettings
@@ -135,7 +141,11 @@ export class Database {
         client.on("error", noteBroken)
         const exit = yield* asError(this.ask(client, begun)).pipe(
           Effect.andThen(restore(Effect.suspend(() => run(client)))),
-          Effect.tap(() => asError(this.commit(client))),
+          Effect.tap(() =>
+            asError(
+              Effect.mapError(this.commit(client), (failure) => (failure === rolledBack ? failedBefore : failure))
+            )
+          ),
           Effect.exit
         )
         client.removeListener("error", noteBroken)
@@ -151,9 +161,7 @@ export class Database {
   /** A COMMIT that is answered with ROLLBACK did not commit. */
   private commit(client: PoolClient): Effect.Effect<void, Failure> {
     return Effect.flatMap(this.answer(client, { text: "COMMIT" }), ({ command }) =>
-      command === "COMMIT"
-        ? Effect.void
-        : Effect.fail<Failure>({ _tag: "Refused", code: "25P02", detail: undefined, waitedMs: 0 })
+      command === "COMMIT" ? Effect.void : Effect.fail(rolledBack)
     )
   }
 

@@ -32,7 +32,11 @@ describe("a new database", () => {
       const connection = yield* rawConnection(file)
       expect(connection.pragma("journal_mode", { simple: true })).toBe("wal")
       const tables = connection.prepare("SELECT name FROM pragma_table_list WHERE strict = 1 ORDER BY name").pluck()
-      expect(tables.all()).toEqual(["evolvent_events", "evolvent_idempotency", "evolvent_log"])
+      expect(tables.all()).toEqual(
+        ["cursors", "dead_letters", "events", "idempotency", "log", "outbox", "projection_versions"].map(
+          (name) => `evolvent_${name}`
+        )
+      )
       expect(connection.pragma("integrity_check", { simple: true })).toBe("ok")
     })
   )
