@@ -18,6 +18,9 @@ export const columns = [
   "batch_end"
 ] as const
 
+/** Where the id, the type, the version and the time are among the columns. */
+const scalars = [1, 2, 3, 7]
+
 /** The parts of an event that are stored as JSON text. */
 export interface EventText {
   readonly payload: string
@@ -37,6 +40,30 @@ export interface ReadRecord extends StoredRecord {
   readonly payloadLength: number
 }
 
+/** The columns of one event, but the end of its batch, as they were read. */
+export interface EventColumns {
+  readonly eventId: string
+  readonly eventType: string
+  readonly schemaVersion: number
+  readonly payload: string
+  readonly tags: string
+  readonly metadata: string
+  readonly occurredAt: number
+}
+
+/** Makes the record of that number. Throws `CorruptLog`. */
+export const toRecord = (number: number, columns: EventColumns): EventRecord =>
+  Object.freeze({
+    sequenceNumber: number,
+    eventId: columns.eventId,
+    eventType: columns.eventType,
+    schemaVersion: columns.schemaVersion,
+    payload: parse(columns.payload, number, "payload"),
+    tags: parseTags(columns.tags, number),
+    metadata: parseMetadata(columns.metadata, number),
+    occurredAt: columns.occurredAt
+  })
+
 /**
  * Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Whole numbers may come as text.
  * Throws `CorruptLog`.
@@ -45,19 +72,22 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
   const batchEnd = Number(row[offset + 8])
   if (row[offset] === null || Number(row[offset]) !== expected) corrupt(expected, "the event is missing")
   if (batchEnd < expected) corrupt(expected, "its batch ends before it")
+  for (const column of scalars) {
+    if (row[offset + column] === null) corrupt(expected, `it has no ${columns[column]!}`)
+  }
+  const payload = row[offset + 4] as string
   return {
-    record: Object.freeze({
-      sequenceNumber: expected,
+    record: toRecord(expected, {
       eventId: row[offset + 1] as string,
       eventType: row[offset + 2] as string,
       schemaVersion: Number(row[offset + 3]),
-      payload: parse(row[offset + 4] as string, expected, "payload"),
-      tags: parseTags(row[offset + 5] as string, expected),
-      metadata: parseMetadata(row[offset + 6] as string, expected),
+      payload,
+      tags: row[offset + 5] as string,
+      metadata: row[offset + 6] as string,
       occurredAt: Number(row[offset + 7])
     }),
     batchEnd,
-    payloadLength: (row[offset + 4] as string).length
+    payloadLength: payload.length
   }
 }
 

@@ -75,11 +75,11 @@ const open = (
     const changes = new ChangeSignal()
     const sql = statements(settings.schema)
     const log = new PostgresLog(database, sql, settings.indexEvery)
-    const indexing = new Indexing(database, sql, log, settings.indexEvery)
+    const indexing = new Indexing(database, sql, log.newest, settings.indexEvery)
     const notifications = new Notifications(settings, () => changes.wake())
     const appender = new Appender(database, sql, log, settings, ({ head, headBefore, indexedThrough }) =>
       Effect.suspend(() => {
-        log.indexed(indexedThrough)
+        log.newest.indexed(indexedThrough)
         if (head === headBefore) return Effect.void
         changes.advance(head)
         notifications.send()

@@ -1,13 +1,18 @@
 /** What is asked of the index together, and what it answers. */
-import type { Span, StoredRecord } from "../internal/reading.ts"
-import { corrupt, fromRow } from "../internal/rows.ts"
+import type { EventRecord } from "../Event.ts"
+import type { Span } from "../internal/reading.ts"
+import { toRecord } from "../internal/rows.ts"
 import { int4s, int8s, texts } from "./arrays.ts"
+import { separated } from "./columns.ts"
 import type { Rows } from "./Database.ts"
 import type { Alternative } from "./keys.ts"
 import { addAlternatives, noAlternatives } from "./keys.ts"
 
 /** Candidates of one alternative that are read together with those of other queries. */
 export const fewCandidates = 256
+
+/** Candidates that are worth looking up one by one; a query with more of them is read by scanning the log. */
+export const manyCandidates = 20_000
 
 /** A question for the index. */
 export interface Lookup {
@@ -19,12 +24,17 @@ export interface Lookup {
   readonly most: number
 }
 
-/** Candidates in a span, ascending and distinct. Records that are too large for a common answer are `undefined`. */
+/** Candidates in a span, ascending and distinct. What did not come in the common answer, for whatever reason, is `undefined`. */
 export interface Candidates {
-  readonly found: ReadonlyArray<{ readonly number: number; readonly stored: StoredRecord | undefined }>
+  readonly found: ReadonlyArray<Candidate>
   /** Up to here the index was looked at. */
   readonly upTo: number
   readonly isComplete: boolean
+}
+
+export interface Candidate {
+  readonly number: number
+  readonly record: EventRecord | undefined
 }
 
 /** The parameters of the statement that reads a group. */
@@ -53,31 +63,37 @@ export const toCandidates = (
   covered: number,
   isStale: boolean
 ): ReadonlyArray<Candidates> => {
-  const found = group.map(() => new Map<number, StoredRecord | undefined>())
+  const found = group.map(() => new Map<number, EventRecord | undefined>())
   const counts = group.map(() => 0)
-  const stored = new Map<number, StoredRecord | undefined>()
-  for (const row of rows) {
-    if (row[0] === "3") stored.set(Number(row[1]), row[5] === null ? undefined : fromRow(row, Number(row[1]), 1))
-  }
-  const [, , , , , requests, numbers] = rows.find(([kind]) => kind === "2") ?? []
+  const records = recordsOf(rows)
+  const [, requests, numbers] = rows.find(([kind]) => kind === "2") ?? []
   const wanted = toNumbers(numbers)
   for (const [index, request] of toNumbers(requests).entries()) {
     const number = wanted[index]!
-    if (!stored.has(number)) corrupt(number, "the event is missing")
     counts[request - 1]!++
-    found[request - 1]!.set(number, stored.get(number))
+    found[request - 1]!.set(number, records.get(number))
   }
   return group.map(({ most, span, withPartly }, index) =>
     isStale && !withPartly
       ? { found: [], upTo: span.after, isComplete: true }
       : {
-          found: [...found[index]!].sort(([a], [b]) => a - b).map(([number, stored]) => ({ number, stored })),
+          found: ascending(found[index]!),
           upTo: Math.max(span.after, Math.min(covered, span.upTo)),
           isComplete: counts[index]! < most
         }
   )
 }
 
+/** The events that came joined, by their numbers. */
+const recordsOf = (rows: Rows): ReadonlyMap<number, EventRecord> => {
+  const joined = rows.find(([kind]) => kind === "3")
+  const events = joined === undefined ? [] : separated(joined.slice(1, 9))
+  return new Map(events.map(([number, columns]) => [number, toRecord(number, columns)]))
+}
+
+const ascending = (found: ReadonlyMap<number, EventRecord | undefined>): ReadonlyArray<Candidate> =>
+  Array.from(found, ([number, record]) => ({ number, record })).sort((a, b) => a.number - b.number)
+
 /** Reads an array's text; no array is an empty one. */
 const toNumbers = (text: string | null | undefined): ReadonlyArray<number> =>
-  typeof text === "string" ? text.slice(1, -1).split(",").map(Number) : []
+  typeof text === "string" ? (JSON.parse(`[${text.slice(1, -1)}]`) as Array<number>) : []

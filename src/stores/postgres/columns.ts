@@ -1,4 +1,5 @@
-/** The columns of an event, and how much of them comes in one answer. */
+/** The columns of an event, how much of them comes in one answer, and how many events come as one text a column. */
+import type { EventColumns } from "../internal/rows.ts"
 import { columns } from "../internal/rows.ts"
 
 /** The columns of an event, read from the table or subquery of that name. */
@@ -8,9 +9,84 @@ export const columnsOf = (name: string): string => columns.map((column) => `${na
 const bytesPerAnswer = 8_388_608
 
 /** The columns of a row with a running sum `bytes`; the payload only as long as the rows before it are not too much together. */
-export const cutOff = (name: string): string =>
-  columnsOf(name).replace(
-    `${name}.payload`,
-    `CASE WHEN ${name}.bytes OPERATOR(pg_catalog.-) pg_catalog.octet_length(${name}.payload)
+export const cutOff = (name: string, type = ""): string =>
+  columns
+    .map((column) =>
+      column === "payload"
+        ? `CASE WHEN ${name}.bytes OPERATOR(pg_catalog.-) pg_catalog.octet_length(${name}.payload)
       OPERATOR(pg_catalog.<) ${bytesPerAnswer} THEN ${name}.payload END`
+        : `${name}.${column}${type}`
+    )
+    .join(", ")
+
+/** Bytes of an event's texts above which it does not come joined to others. */
+const bytesPerJoined = 4_096
+
+/** Events that are joined at most, so that no text gets too large for the server. */
+export const mostJoined = 20_000
+
+/** Stands between joined texts. It cannot occur in JSON, and a type that has it is not joined. */
+const separator = "\u001e"
+const separatorSql = "E'\\x1e'"
+
+/**
+ * The columns of many rows but the end of the batch, each joined to one text: that is formatted, sent and read in a fraction of the
+ * time that rows take. For functions with a search path of their own.
+ */
+export const joined = (name: string): string => `string_agg(${name}.sequence_number::text, ','),
+      string_agg(${name}.event_id::text, '","'), string_agg(${name}.event_type, ${separatorSql}),
+      string_agg(${name}.schema_version::text, ','), string_agg(${name}.payload, ${separatorSql}),
+      string_agg(${name}.tags, ${separatorSql}), string_agg(${name}.metadata, ${separatorSql}),
+      string_agg(${name}.occurred_at::text, ',')`
+
+/** Which rows are joined: none that would make the texts too large, come apart at another place, or not be an event. */
+export const mayBeJoined = (name: string): string =>
+  `octet_length(${name}.payload) + octet_length(${name}.tags) + octet_length(${name}.metadata) <= ${bytesPerJoined}
+      AND strpos(${name}.event_type, ${separatorSql}) = 0 AND ${name}.batch_end >= ${name}.sequence_number`
+
+/**
+ * Takes joined columns apart, to events by their numbers. None where there is nothing to take apart, and where the columns do not
+ * have the same number of values: an event is damaged, lacks one or has a separator in a text, and only its own row says
+ * which one that is.
+ */
+export const separated = (texts: ReadonlyArray<string | null>): ReadonlyArray<readonly [number, EventColumns]> => {
+  if (texts.includes(null)) return []
+  const [numbers, ids, types, versions, payloads, tags, metadata, times] = [
+    wholeNumbers(texts[0]!),
+    JSON.parse(`["${texts[1]!}"]`) as Array<string>,
+    distinctly(texts[2]!.split(separator)),
+    wholeNumbers(texts[3]!),
+    texts[4]!.split(separator),
+    texts[5]!.split(separator),
+    texts[6]!.split(separator),
+    wholeNumbers(texts[7]!)
+  ] as const
+  const isWhole = [ids, types, versions, payloads, tags, metadata, times].every(
+    ({ length }) => length === numbers.length
   )
+  if (!isWhole) return []
+  return numbers.map((number, index) => [
+    number,
+    {
+      eventId: ids[index]!,
+      eventType: types[index]!,
+      schemaVersion: versions[index]!,
+      payload: payloads[index]!,
+      tags: tags[index]!,
+      metadata: metadata[index]!,
+      occurredAt: times[index]!
+    }
+  ])
+}
+
+const wholeNumbers = (text: string): Array<number> => JSON.parse(`[${text}]`) as Array<number>
+
+/** One string for all that are equal, which does not keep the text alive that it was a part of. */
+const distinctly = (texts: Array<string>): Array<string> => {
+  const known = new Map<string, string>()
+  return texts.map((text) => {
+    const same = known.get(text) ?? (JSON.parse(JSON.stringify(text)) as string)
+    known.set(same, same)
+    return same
+  })
+}

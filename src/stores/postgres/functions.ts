@@ -2,7 +2,8 @@
  * The functions in the database. They run with the caller's rights, `write_index` aside, and pin the planner settings and the search
  * path that they are written for.
  */
-import { cutOff } from "./columns.ts"
+import { columns } from "../internal/rows.ts"
+import { cutOff, joined, mayBeJoined, mostJoined } from "./columns.ts"
 import { partlyKey } from "./keys.ts"
 
 /** SQLSTATEs that the functions raise themselves. */
@@ -13,9 +14,8 @@ export const raised = {
   eventMissing: "EV004"
 } as const
 
-/** What `read` answers with: the kind of the row, and an event. */
-const rowType = `kind int4, sequence_number int8, event_id uuid, event_type text, schema_version int8,
-  payload text, tags text, metadata text, occurred_at int8, batch_end int8`
+/** What `read` answers with: the kind of the row, and the columns of an event. All are text, as they are sent. */
+const rowType = ["kind", ...columns].map((column) => `${column} text`).join(", ")
 
 /**
  * Writes a group of requests under the log's lock. The lock is taken in a statement of its own, so that the ones after it see
@@ -191,8 +191,11 @@ END $$;`
 /**
  * Reads in one snapshot (the function is STABLE), in rows of four kinds: 0 the state of the log, which is its head, whether some
  * events are indexed in part, the index's reach and the end of the last batch; 1 the events after what the caller knows; 2 who
- * asked for which candidates from the index; 3 the candidates' events. Payloads that are too much for one answer are left
- * out, to be asked for again; the first newer event always has one.
+ * asked for which candidates from the index; 3 the candidates' events, joined. Payloads that are too much for one answer are left
+ * out, to be asked for again; the first newer event always has one. So are candidates that are not joined to the others.
+ *
+ * Candidates lie anywhere in the log. What the operating system has in its cache is read in place: to have another process
+ * read it ahead, as PostgreSQL 18 does on its own, costs more than the reading.
  */
 export const readFunction = (s: string): string => `
 CREATE FUNCTION ${s}.read(
@@ -202,7 +205,7 @@ CREATE FUNCTION ${s}.read(
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET enable_memoize = off SET jit = off
+SET enable_memoize = off SET jit = off SET effective_io_concurrency = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -216,11 +219,11 @@ BEGIN
   SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
   SELECT e.sequence_number, e.batch_end INTO head, last_end
     FROM ${s}.events AS e ORDER BY e.sequence_number DESC LIMIT 1;
-  RETURN QUERY SELECT 0, coalesce(head, 0), NULL::uuid, NULL::text, partly::int4::int8,
-    NULL::text, NULL::text, NULL::text, through, coalesce(last_end, 0);
+  RETURN QUERY SELECT '0', coalesce(head, 0)::text, NULL, NULL, partly::int4::text, NULL, NULL, NULL,
+    through::text, coalesce(last_end, 0)::text;
   IF head > greatest(known_head, through) THEN
     RETURN QUERY
-    SELECT 1, ${cutOff("e")}
+    SELECT '1', ${cutOff("e", "::text")}
     FROM (
       SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.sequence_number) AS bytes
       FROM (
@@ -233,26 +236,25 @@ BEGIN
   END IF;
   IF requests IS NOT NULL THEN
     SELECT array_agg(a.request), array_agg(i.sequence_number) INTO asked_by, candidates
-    FROM unnest(requests, alls, anys, afters, up_tos) AS a(request, all_of, any_of, after, up_to)
+    FROM (
+      SELECT u.request, u.all_of::int4[], u.any_of::int4[], u.after,
+        least(u.up_to, CASE WHEN through > known_head THEN through ELSE known_base END) AS up_to
+      FROM unnest(requests, alls, anys, afters, up_tos) AS u(request, all_of, any_of, after, up_to)
+      OFFSET 0
+    ) AS a
     CROSS JOIN LATERAL (
       SELECT x.sequence_number FROM ${s}.event_index AS x
-      WHERE x.keys @> a.all_of::int4[] AND (a.any_of IS NULL OR x.keys && a.any_of::int4[])
-        AND x.sequence_number > a.after
-        AND x.sequence_number <= CASE WHEN through > known_head THEN through ELSE known_base END
-        AND x.sequence_number <= a.up_to
+      WHERE x.keys @> a.all_of AND (a.any_of IS NULL OR x.keys && a.any_of)
+        AND x.sequence_number > a.after AND x.sequence_number <= a.up_to
       LIMIT most
     ) AS i;
-    RETURN QUERY SELECT 2, 0::int8, NULL::uuid, NULL::text, NULL::int8,
-      asked_by::text, candidates::text, NULL::text, NULL::int8, NULL::int8;
+    RETURN QUERY SELECT '2', asked_by::text, candidates::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
     RETURN QUERY
-    SELECT 3, e.sequence_number, e.event_id, e.event_type, e.schema_version,
-      CASE WHEN octet_length(e.payload) <= ${bytesPerCandidate} THEN e.payload END, e.tags, e.metadata, e.occurred_at, e.batch_end
-    FROM ${s}.events AS e WHERE e.sequence_number = ANY (candidates);
+    SELECT '3', ${joined("e")}, NULL
+    FROM ${s}.events AS e
+    WHERE e.sequence_number = ANY (candidates[:${mostJoined}]) AND ${mayBeJoined("e")};
   END IF;
 END $$;`
-
-/** Bytes of a candidate's payload above which it comes without. */
-const bytesPerCandidate = 4_096
 
 /**
  * Brings the index up to the log, at most some thousands of events at once, and says how far it is now. Whoever comes while

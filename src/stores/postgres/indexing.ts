@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { ChangeSignal } from "../internal/ChangeSignal.ts"
 import type { Database } from "./Database.ts"
-import type { PostgresLog } from "./PostgresLog.ts"
+import type { NewestEvents } from "./NewestEvents.ts"
 import type { Statements } from "./statements.ts"
 
 /** Events that are indexed in one transaction. */
@@ -23,7 +23,7 @@ const retryInterval = 100
 export class Indexing {
   private readonly database: Database
   private readonly statements: Statements
-  private readonly log: PostgresLog
+  private readonly newest: NewestEvents
   private readonly indexEvery: number
   private readonly due = new ChangeSignal()
   private timesDue = 0
@@ -31,16 +31,16 @@ export class Indexing {
   private isFailing = false
   private step = Deferred.makeUnsafe<void>()
 
-  constructor(database: Database, statements: Statements, log: PostgresLog, indexEvery: number) {
+  constructor(database: Database, statements: Statements, newest: NewestEvents, indexEvery: number) {
     this.database = database
     this.statements = statements
-    this.log = log
+    this.newest = newest
     this.indexEvery = indexEvery
   }
 
   /** Takes note of the log's new end; resolves when the index is not too far behind, or does not get any further. */
   readonly committed = (head: number): Effect.Effect<void> => {
-    const behind = Math.max(head - this.log.indexedThrough, this.log.unindexedPayloads)
+    const behind = Math.max(head - this.newest.indexedThrough, this.newest.unindexedPayloads)
     if (behind < this.indexEvery) return Effect.void
     this.due.advance(++this.timesDue)
     return behind < mostBehind + this.indexEvery || this.isFailing
@@ -57,7 +57,7 @@ export class Indexing {
         this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
       )
       this.isFailing = Result.isFailure(written)
-      if (Result.isSuccess(written)) this.log.indexed(Number(written.success[0]![0]))
+      if (Result.isSuccess(written)) this.newest.indexed(Number(written.success[0]![0]))
       const step = this.step
       this.step = Deferred.makeUnsafe<void>()
       yield* Deferred.succeed(step, undefined)

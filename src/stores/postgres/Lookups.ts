@@ -1,0 +1,109 @@
+/**
+ * Questions for the index. Those of a process that come together are one statement, and every statement brings the newest events
+ * up to date, so an answer holds whatever was committed anywhere before it was asked for.
+ */
+import * as Effect from "effect/Effect"
+import type { CorruptLog, EventStoreErrorReason } from "../EventStoreError.ts"
+import { CommitQueue } from "../internal/CommitQueue.ts"
+import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
+import type { Span } from "../internal/reading.ts"
+import type { Candidates, Lookup } from "./candidates.ts"
+import { fewCandidates, lookupColumns, toCandidates } from "./candidates.ts"
+import type { Rows } from "./Database.ts"
+import type { EventReader } from "./EventReader.ts"
+import { parsed, rowsPerStep } from "./EventReader.ts"
+import type { Alternative } from "./keys.ts"
+import { alternativesOf } from "./keys.ts"
+import type { NewestEvents } from "./NewestEvents.ts"
+import type { Statements } from "./statements.ts"
+
+/** Alternatives in one statement. */
+const groupWeight = 1_024
+
+type Effectful<A> = Effect.Effect<A, EventStoreErrorReason>
+
+export class Lookups {
+  private hasPartlyIndexed = false
+  private readonly queue = new CommitQueue<Lookup, Candidates>()
+  private readonly newest: NewestEvents
+  private readonly reader: EventReader
+  private readonly statements: Statements
+
+  constructor(newest: NewestEvents, reader: EventReader, statements: Statements) {
+    this.newest = newest
+    this.reader = reader
+    this.statements = statements
+  }
+
+  close(): void {
+    this.queue.close()
+  }
+
+  /** What the index is asked about a query, as far as is known by now; `undefined` where it does not help. */
+  alternativesOf(query: NormalisedQuery): ReadonlyArray<Alternative> | undefined {
+    return alternativesOf(query, this.hasPartlyIndexed)
+  }
+
+  /** Asks the index, together with others who ask at the moment, and brings the newest events up to date. */
+  ask(alternatives: ReadonlyArray<Alternative>, span: Span, most: number): Effectful<Candidates> {
+    const request: Lookup = { alternatives, withPartly: this.hasPartlyIndexed, span, most }
+    return this.queue.submit(request, Math.max(1, alternatives.length))
+  }
+
+  /** Brings the newest events up to date, and does no more. */
+  readonly catchUp: Effectful<void> = Effect.suspend(() =>
+    Effect.asVoid(this.ask([], { after: 0, upTo: 0 }, fewCandidates))
+  )
+
+  /** Brings the newest events up to date on a connection that somebody else holds. */
+  catchUpOn<E>(
+    ask: (text: string, values: Array<unknown>) => Effect.Effect<Rows, E>
+  ): Effect.Effect<void, E | CorruptLog> {
+    return Effect.gen({ self: this }, function* () {
+      for (let head = Number.POSITIVE_INFINITY; head > this.newest.recent.head;) {
+        const known = this.newest.recent.head
+        const rows = yield* ask(this.statements.read.text, this.parameters([]))
+        head = (yield* parsed(() => this.newest.take(rows, known))).head
+      }
+    })
+  }
+
+  /** A reader: takes what waits, reads it, answers, for ever. */
+  readonly answer: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      yield* this.queue.nonEmpty
+      yield* Effect.yieldNow
+      const group = this.queue.take(groupWeight)
+      if (group.length === 0) continue
+      const answers = yield* Effect.exit(this.readGroup(group.map(({ request }) => request)))
+      for (const [index, { answer }] of group.entries()) {
+        answer(Effect.map(answers, (candidates) => candidates[index]!))
+      }
+    }
+  })
+
+  private readGroup(group: ReadonlyArray<Lookup>): Effectful<ReadonlyArray<Candidates>> {
+    return Effect.gen({ self: this }, function* () {
+      const answers = yield* this.readOnce(group)
+      while (answers.head > this.newest.recent.head) yield* this.readOnce([])
+      return answers.candidates
+    })
+  }
+
+  private readOnce(
+    group: ReadonlyArray<Lookup>
+  ): Effectful<{ readonly head: number; readonly candidates: ReadonlyArray<Candidates> }> {
+    const { base, head: knownHead } = this.newest.recent
+    return this.reader.rowsOf(this.statements.read, this.parameters(group), (rows) => {
+      const { hasPartly, head, through } = this.newest.take(rows, knownHead)
+      const isStale = hasPartly && !this.hasPartlyIndexed
+      this.hasPartlyIndexed ||= hasPartly
+      return { head, candidates: toCandidates(group, rows, through > knownHead ? through : base, isStale) }
+    })
+  }
+
+  private parameters(group: ReadonlyArray<Lookup>): Array<unknown> {
+    const { base, head } = this.newest.recent
+    return [head, base, rowsPerStep, ...lookupColumns(group)]
+  }
+}
