@@ -18,7 +18,7 @@ const eventsPerStep = 8_192
 const mostBehind = 16_384
 
 /** Milliseconds before another try when the index could not be written. */
-const retryInterval = 100
+const retryInterval = 250
 
 export class Indexing {
   private readonly database: Database
@@ -48,16 +48,19 @@ export class Indexing {
       : Effect.flatMap(Deferred.await(this.step), () => this.committed(head))
   }
 
-  /** Writes the index whenever enough waits, for ever. */
+  /** Writes the index whenever enough waits, for ever; what has failed is tried again, though nothing more is appended. */
   readonly run: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
       yield* this.due.await(this.timesDone)
-      this.timesDone = this.timesDue
+      const { timesDue } = this
       const written = yield* Effect.result(
         this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
       )
       this.isFailing = Result.isFailure(written)
-      if (Result.isSuccess(written)) this.newest.indexed(Number(written.success[0]![0]))
+      if (Result.isSuccess(written)) {
+        this.timesDone = timesDue
+        this.newest.indexed(Number(written.success[0]![0]))
+      }
       const step = this.step
       this.step = Deferred.makeUnsafe<void>()
       yield* Deferred.succeed(step, undefined)
