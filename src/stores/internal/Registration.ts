@@ -96,11 +96,12 @@ export class Registration {
       const ending = Effect.onError(loop, (cause) =>
         Effect.sync(() => {
           if (Cause.hasInterrupts(cause) || backend.isClosed()) return this.end("unsubscribed")
-          this.status.lastError ??= Cause.squash(cause)
+          if (this.status.lastError === undefined || Cause.hasDies(cause)) this.status.lastError = Cause.squash(cause)
           this.end("stopped")
         })
       )
-      const fiber = yield* Effect.forkDetach(ending)
+      // At once: one that is interrupted before it has begun would give nothing back.
+      const fiber = yield* Effect.forkDetach(ending, { startImmediately: true })
       return {
         unsubscribe: Effect.sync(() => {
           this.end("unsubscribed")

@@ -15,7 +15,7 @@ export const startDurable = <E, R>(
   stream: DurableStream,
   query: unknown,
   handler: BatchHandler<E, R>,
-  options: DurableStreamOptions = {}
+  options: DurableStreamOptions | undefined
 ): Effect.Effect<EventStream, EventStoreError, R> =>
   Effect.flatMap(Effect.mapError(check(stream, query, options), fromReason), ({ leaseMs, name, query, start }) =>
     followers.follow({
@@ -24,7 +24,7 @@ export const startDurable = <E, R>(
       query,
       start,
       leaseMs,
-      retry: options.retry,
+      retry: options?.retry,
       together: false,
       deliver: (batches, { move }) =>
         Effect.andThen(
@@ -34,13 +34,13 @@ export const startDurable = <E, R>(
     })
   )
 
-const check = (stream: DurableStream, query: unknown, options: DurableStreamOptions) =>
+const check = (stream: DurableStream, query: unknown, options: DurableStreamOptions | undefined) =>
   Effect.gen(function* () {
     const { name } = yield* Effect.fromResult(makeDurableStream((stream as DurableStream | undefined)?.name as string))
     const checked = yield* Effect.fromResult(Result.flatMap(normaliseQuery(query, "query"), refuseReadCursor))
-    const { start = "beginning" } = options
+    const { lease, start = "beginning" } = options ?? {}
     if (start !== "beginning" && start !== "head") {
       return yield* new InvalidInput({ path: "options.start", problem: 'expected "beginning" or "head"' })
     }
-    return { leaseMs: yield* checkLease(options.lease), name, query: checked, start }
+    return { leaseMs: yield* checkLease(lease), name, query: checked, start }
   })

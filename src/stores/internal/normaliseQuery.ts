@@ -1,4 +1,5 @@
 /** Validates and normalises queries and expected context versions, once, before any store sees them. */
+import { createHash } from "node:crypto"
 import * as Result from "effect/Result"
 import type { JsonValue } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
@@ -151,6 +152,15 @@ const normalisePredicates = (predicates: ReadonlyArray<unknown>, trail: Trail): 
 export const canonicalText = (query: NormalisedQuery): string => {
   if (query.filters === undefined) return "all"
   return `[${sortedDistinct(query.filters.map(canonicalFilter)).join(",")}]`
+}
+
+/** Longest canonical text that is kept with a cursor, whose row is written anew with every move. */
+const longestIdentifying = 1_024
+
+/** Tells queries apart like the canonical text, and is short. Kept with cursors, so it is a format. */
+export const identifyingText = (query: NormalisedQuery): string => {
+  const text = canonicalText(query)
+  return text.length <= longestIdentifying ? text : `sha256 ${createHash("sha256").update(text).digest("hex")}`
 }
 
 const canonicalFilter = (filter: NormalisedFilter): string =>

@@ -129,10 +129,12 @@ const isOutage = (error: unknown): boolean => {
  * the handler uninterruptible for its own timeouts. A defect of the handler counts as a failure.
  */
 const apart = <E, R>(work: Effect.Effect<void, E, R>, registration: Registration): Effect.Effect<void, unknown, R> =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.forkDetach(work)
-    registration.delivering = fiber
-    const exit = yield* Fiber.await(fiber)
-    registration.delivering = undefined
-    if (Exit.isFailure(exit)) return yield* Effect.fail(Cause.squash(exit.cause))
-  })
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkDetach(work)
+      registration.delivering = fiber
+      const exit = yield* restore(Fiber.await(fiber))
+      registration.delivering = undefined
+      if (Exit.isFailure(exit)) return yield* Effect.fail(Cause.squash(exit.cause))
+    })
+  )

@@ -35,14 +35,17 @@ export const make = (options: StoreOptions = {}): Effect.Effect<EventStore, Even
       down: (query, span) =>
         ifOpen(() => Effect.succeed({ match: log.events.lastMatch(query, span), position: span.after }))
     }
-    const transactions = memoryTransactions(() => clock.currentTimeMillisUnsafe())
+    const transaction = memoryTransactions(
+      () => clock.currentTimeMillisUnsafe(),
+      () => log.closed
+    )
     return yield* makeEventStore(
       {
         maxPayloadBytes,
         currentMillis: () => clock.currentTimeMillisUnsafe(),
         reading: readingInSteps(reader),
         commit: (request) => ifOpen(() => Effect.fromResult(log.commit(request, clock.currentTimeMillisUnsafe()))),
-        transaction: (work) => (log.closed ? Effect.fail(fromReason(new StoreClosed())) : transactions(work)),
+        transaction,
         awaitChange: log.changes.await,
         isClosed: () => log.closed
       },

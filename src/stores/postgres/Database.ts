@@ -22,7 +22,11 @@ const wrongTransaction: ReadonlySet<string> = new Set([raised.isolation, "25006"
 /** SQLSTATEs of a prepared statement that is not there, or is there already. */
 const lostStatement: ReadonlySet<string> = new Set(["26000", "42P05"])
 
-const answerTimeout = "ANSWER_TIMEOUT"
+/** The code of an answer that did not come in time. */
+export const answerTimeout = "ANSWER_TIMEOUT"
+
+/** The SQLSTATE of a transaction that the server has ended, for nothing was asked in it for too long. */
+const idleTimeout = "25P03"
 
 /** What is said of a COMMIT that was answered with ROLLBACK. */
 const rolledBack: Failure = { _tag: "Refused", code: "40000", detail: undefined, waitedMs: 0 }
@@ -35,6 +39,7 @@ export class Database {
   private readonly settings: DatabaseSettings
   /** Whether writing statements need a transaction that says how it wants to be isolated. */
   private isExplicit = false
+  private working = 0
   /** Whether statements are prepared once a connection. A pooler that hands connections around may not keep them. */
   private isPrepared = true
 
@@ -129,14 +134,17 @@ export class Database {
   ): Effect.Effect<A, E | EventStoreError, R> {
     const asError = Effect.mapError((failure: Failure) => fromReason(readFailure(failure, operation)))
     const begun = {
-      text: `${begin}; SET LOCAL idle_in_transaction_session_timeout = ${Math.max(1, Math.round(idleMs))}`
+      text:
+        `${begin}; SET LOCAL idle_in_transaction_session_timeout = ${Math.max(1, Math.round(idleMs))}; ` +
+        "SET LOCAL bytea_output = 'hex'"
     }
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen({ self: this }, function* () {
         const client = yield* Effect.mapError(this.connect(operation), fromReason)
-        let isBroken = false
-        const noteBroken = () => {
-          isBroken = true
+        this.working++
+        let broken: string | undefined
+        const noteBroken = (error: unknown) => {
+          broken ??= toUnavailable(error, operation).code
         }
         client.on("error", noteBroken)
         const exit = yield* asError(this.ask(client, begun)).pipe(
@@ -148,14 +156,26 @@ export class Database {
           ),
           Effect.exit
         )
+        this.working--
         client.removeListener("error", noteBroken)
         giveBack(client, Exit.isFailure(exit) || isWithinTransaction(client))
-        if (isBroken && Exit.isFailure(exit)) {
-          return yield* fromReason(new StoreUnavailable({ code: "CONNECTION_FAILED", operation, retryable: true }))
+        if (broken !== undefined && Exit.isFailure(exit)) {
+          // Who takes too long between two statements takes as long the next time: no outage to be waited for.
+          const retryable = broken !== idleTimeout
+          return yield* fromReason(new StoreUnavailable({ code: broken, operation, retryable }))
         }
         return yield* exit
       })
     )
+  }
+
+  get answerTimeout(): number {
+    return this.settings.answerTimeout
+  }
+
+  /** Whether work of the application's is under way. */
+  get isWorking(): boolean {
+    return this.working > 0
   }
 
   /** A COMMIT that is answered with ROLLBACK did not commit. */
@@ -304,21 +324,21 @@ const poolOf = (settings: DatabaseSettings): Effect.Effect<Database, never, Scop
         const own = settings.pool === undefined ? ownPool(settings) : undefined
         const pool: ClientPool = settings.pool ?? own!
         pool.on("error", ignore)
-        return { own, pool }
+        return { own, pool, database: new Database(pool, settings) }
       }),
-      ({ own, pool }) =>
+      ({ database, own, pool }) =>
         Effect.callback<void>((resume) => {
           if (own === undefined) {
             pool.removeListener("error", ignore)
             return resume(Effect.void)
           }
-          own.end().then(
-            () => resume(Effect.void),
-            () => resume(Effect.void)
-          )
+          const ended = () => resume(Effect.void)
+          own.end().then(ended, ended)
+          // It may be what closes the store.
+          if (database.isWorking) ended()
         })
     ),
-    ({ pool }) => new Database(pool, settings)
+    ({ database }) => database
   )
 
 const ownPool = ({ connectTimeout, maxConnections, url }: DatabaseSettings): pg.Pool =>

@@ -109,15 +109,14 @@ const open = (
       query: (query) => ifOpen(() => log.query(query)),
       page: (query, after, limit) => ifOpen(() => log.page(query, after, limit))
     }
-    const transaction = postgresTransactions(database, settings.schema)
+    const transaction = postgresTransactions(database, settings.schema, () => state.closed)
     return yield* makeEventStore(
       {
         maxPayloadBytes: settings.maxPayloadBytes,
         currentMillis: () => clock.currentTimeMillisUnsafe(),
         reading,
         commit: appender.commit,
-        transaction: (...parameters) =>
-          state.closed ? Effect.fail(fromReason(new StoreClosed())) : transaction(...parameters),
+        transaction,
         awaitChange: changes.await,
         isClosed: () => state.closed
       },

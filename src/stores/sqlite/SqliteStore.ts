@@ -91,7 +91,7 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
             const prepared = prepareRequest(request)
             return queue.submit(prepared, prepared.weight)
           }),
-        transaction: (work) => (state.closed ? Effect.fail(fromReason(new StoreClosed())) : transaction(work)),
+        transaction,
         awaitChange: changes.await,
         isClosed: () => state.closed
       },

@@ -1,7 +1,14 @@
 /** The edge to better-sqlite3: what the driver throws becomes a reason, or stays a defect when it is a bug. */
 import * as Result from "effect/Result"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { CorruptLog, InvalidInput, SchemaMismatch, StorageFull, StoreUnavailable } from "../EventStoreError.ts"
+import {
+  CorruptLog,
+  InvalidInput,
+  SchemaMismatch,
+  StorageFull,
+  StoreClosed,
+  StoreUnavailable
+} from "../EventStoreError.ts"
 
 /** The database is locked by somebody else at the moment. */
 export class Locked {
@@ -13,12 +20,13 @@ export const attempt = <A>(operation: string, run: () => A): Result.Result<A, Ev
   try {
     return Result.succeed(run())
   } catch (error) {
-    if (error instanceof CorruptLog || error instanceof SchemaMismatch || error instanceof InvalidInput) {
-      return Result.fail(error)
-    }
+    if (isReason(error)) return Result.fail(error)
     return Result.fail(toReason(error, operation))
   }
 }
+
+const isReason = (error: unknown): error is EventStoreErrorReason =>
+  [CorruptLog, SchemaMismatch, InvalidInput, StoreClosed].some((reason) => error instanceof reason)
 
 /** Driver errors carry a code; anything else is a bug and is thrown on. Their messages may quote values and are dropped. */
 export const toReason = (error: unknown, operation: string): EventStoreErrorReason | Locked => {

@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
-import { fromReason, StoreUnavailable } from "../EventStoreError.ts"
+import { fromReason, StoreClosed, StoreUnavailable } from "../EventStoreError.ts"
 import type { StoreBackend } from "../internal/StoreBackend.ts"
 import { sqlTables } from "../internal/workspace/sqlTables.ts"
 import type { SqlRow, SqlTransaction, SqlValue } from "../Transaction.ts"
@@ -26,7 +26,7 @@ const preparedStatements = 256
 /** Runs database work, again and again while another process holds the lock. */
 export type Locking = <A>(operation: string, run: () => A) => Effect.Effect<A, EventStoreErrorReason>
 
-/** Transactions on a connection that the first of them opens; it is closed with the scope. */
+/** Transactions on a connection that the first of them opens; it is closed with the scope, and whatever is under way is undone. */
 export const sqliteTransactions = (
   open: () => Database.Database,
   locking: Locking,
@@ -36,19 +36,29 @@ export const sqliteTransactions = (
     const tables = sqlTables(dialect(prefix))
     const semaphore = Semaphore.makeUnsafe(1)
     let connection: Connection | undefined
-    yield* Effect.addFinalizer(() => Effect.sync(() => connection?.database.close()))
-    const connect = Effect.suspend(() =>
-      connection === undefined
-        ? Effect.map(locking("open the database", open), (database) => (connection = new Connection(database, tables)))
-        : Effect.succeed(connection)
+    let isClosed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isClosed = true
+        connection?.database.close()
+      })
     )
+    const connect = Effect.suspend(() => {
+      if (isClosed) return Effect.fail(new StoreClosed())
+      if (connection !== undefined) return Effect.succeed(connection)
+      return Effect.map(locking("open the database", open), (database) => (connection = new Connection(database)))
+    })
     return (work) =>
       semaphore.withPermit(
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
-            const { database, transaction } = yield* Effect.mapError(connect, fromReason)
-            yield* Effect.mapError(restore(locking("begin a transaction", () => begin(database))), fromReason)
-            const exit = yield* Effect.exit(restore(Effect.suspend(() => work(transaction))))
+            const { database, statements } = yield* Effect.mapError(connect, fromReason)
+            const course = new Course(database, statements)
+            const exit = yield* Effect.mapError(
+              locking("begin a transaction", () => begin(database)),
+              fromReason
+            ).pipe(Effect.andThen(Effect.suspend(() => work(course.transaction(tables)))), restore, Effect.exit)
+            course.isOver = true
             const ended = Exit.isFailure(exit)
               ? exit
               : yield* Effect.exit(Effect.as(commit(database, locking), exit.value))
@@ -59,46 +69,85 @@ export const sqliteTransactions = (
       )
   })
 
-/** What an interrupted wait may have begun is undone first. */
 const begin = (database: Database.Database): void => {
-  if (database.inTransaction) database.exec("ROLLBACK")
+  if (!database.open) throw new StoreClosed()
   database.exec("BEGIN IMMEDIATE")
 }
 
 const commit = (database: Database.Database, locking: Locking): Effect.Effect<void, EventStoreError> =>
   Effect.mapError(
-    Effect.suspend(() =>
-      database.inTransaction
-        ? locking("commit", () => void database.exec("COMMIT"))
-        : Effect.fail(
-            new StoreUnavailable({ code: "NO_TRANSACTION", operation: "commit what has ended", retryable: false })
-          )
-    ),
+    Effect.suspend(() => {
+      const refused = refusal(database, "commit what has ended")
+      return refused === undefined ? locking("commit", () => void database.exec("COMMIT")) : Effect.fail(refused)
+    }),
     fromReason
   )
 
+/** Why nothing can be done in the transaction any more. */
+const refusal = (database: Database.Database, operation: string): EventStoreErrorReason | undefined => {
+  if (!database.open) return new StoreClosed()
+  return database.inTransaction ? undefined : hasEnded(operation)
+}
+
+const hasEnded = (operation: string) => new StoreUnavailable({ code: "NO_TRANSACTION", operation, retryable: false })
+
 class Connection {
   readonly database: Database.Database
-  readonly transaction: Transaction
-  private readonly statements = new Map<string, Database.Statement>()
+  readonly statements = new Map<string, Database.Statement>()
 
-  constructor(database: Database.Database, tables: ReturnType<typeof sqlTables>) {
+  constructor(database: Database.Database) {
     this.database = database
+  }
+}
+
+/**
+ * A transaction under way. A statement outside of it, after the work's end or after the work has ended the transaction, would be
+ * committed by itself, or be part of somebody else's: it is refused.
+ */
+class Course {
+  isOver = false
+  private readonly database: Database.Database
+  private readonly statements: Map<string, Database.Statement>
+
+  constructor(database: Database.Database, statements: Map<string, Database.Statement>) {
+    this.database = database
+    this.statements = statements
+  }
+
+  transaction(tables: ReturnType<typeof sqlTables>): Transaction {
     const sql: SqlTransaction = {
       dialect: "sqlite",
-      native: database,
+      native: this.database,
       execute: (text, parameters = []) =>
-        Effect.try({
-          try: () => this.run(text, parameters),
-          catch: (error) => SqlError.caused(codeOf(error), error)
-        })
+        this.within("run a statement", () =>
+          Effect.try({
+            try: () => this.run(text, parameters),
+            catch: (error) => SqlError.caused(codeOf(error), error)
+          })
+        )
     }
-    const own = tables((text, parameters) =>
-      Effect.suspend(() => Effect.fromResult(attempt("keep cursors", () => this.run(text, parameters)))).pipe(
-        Effect.mapError((reason) => fromReason(reason._tag === "Locked" ? noLock : reason))
+    return {
+      sql,
+      ...tables((text, parameters) =>
+        this.within("keep cursors", () =>
+          Effect.mapError(Effect.fromResult(attempt("keep cursors", () => this.run(text, parameters))), (reason) =>
+            fromReason(reason._tag === "Locked" ? hasEnded("keep cursors") : reason)
+          )
+        )
       )
-    )
-    this.transaction = { sql, ...own }
+    }
+  }
+
+  private within<A, E>(operation: string, run: () => Effect.Effect<A, E>): Effect.Effect<A, E | EventStoreError> {
+    const check = () => (this.isOver ? hasEnded(operation) : refusal(this.database, operation))
+    return Effect.suspend((): Effect.Effect<A, E | EventStoreError> => {
+      const refused = check()
+      if (refused !== undefined) return Effect.fail(fromReason(refused))
+      return Effect.flatMapEager(run(), (value) => {
+        const ended = check()
+        return ended === undefined ? Effect.succeed(value) : Effect.fail(fromReason(ended))
+      })
+    })
   }
 
   private run(text: string, parameters: ReadonlyArray<SqlValue>): ReadonlyArray<SqlRow> {
@@ -122,16 +171,13 @@ class Connection {
   }
 }
 
-/** Cannot happen within a transaction that holds the write lock, unless the work has ended it. */
-const noLock = new StoreUnavailable({ code: "NO_TRANSACTION", operation: "keep cursors", retryable: false })
-
 const bindable = (value: SqlValue): unknown => (typeof value === "boolean" ? Number(value) : value)
 
 /** Whole numbers that are safe become numbers. */
 const readable = (row: Record<string, unknown>): SqlRow => {
   for (const column of Object.keys(row)) {
     const value = row[column]
-    if (typeof value === "bigint" && BigInt.asIntN(54, value) === value) row[column] = Number(value)
+    if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) row[column] = Number(value)
   }
   return row
 }

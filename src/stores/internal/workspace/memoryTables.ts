@@ -2,7 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
+import type { EventStoreError } from "../../EventStoreError.ts"
+import { fromReason, StoreClosed, StoreUnavailable } from "../../EventStoreError.ts"
 import type { Transaction } from "../../Workspace.ts"
+import type { StoreBackend } from "../StoreBackend.ts"
 import type {
   CursorRow,
   CursorTable,
@@ -66,36 +69,48 @@ class Table<Row> {
 }
 
 /** A workspace in memory: as long-lived as the store (D6). */
-export const memoryTransactions = (now: () => number) => {
+export const memoryTransactions = (now: () => number, isClosed: () => boolean): StoreBackend["transaction"] => {
   const cursors = new Table<Cursor>()
   const letters = new Table<Letter>()
   const entries = new Table<Entry>()
   const versions = new Table<number>()
   const all = [cursors, letters, entries, versions]
-  const transaction: Transaction = {
+  const transactionOf = (step: Step): Transaction => ({
     sql: undefined,
-    cursors: cursorTable(cursors, now),
-    deadLetters: deadLetterTable(letters, now),
-    outbox: outboxTable(entries, now),
-    versions: versionTable(versions)
-  }
+    cursors: cursorTable(cursors, now, step),
+    deadLetters: deadLetterTable(letters, now, step),
+    outbox: outboxTable(entries, now, step),
+    versions: versionTable(versions, step)
+  })
   const semaphore = Semaphore.makeUnsafe(1)
-  return <A, E, R>(work: (transaction: Transaction) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  const closed = Effect.suspend(() => (isClosed() ? Effect.fail(fromReason(new StoreClosed())) : Effect.void))
+  return (work) =>
     semaphore.withPermit(
-      Effect.onExit(
-        Effect.suspend(() => work(transaction)),
-        (exit) =>
-          Effect.sync(() => {
-            const end = Exit.isSuccess(exit) ? "keep" : "undo"
-            for (const table of all) table[end]()
-          })
-      )
+      Effect.suspend(() => {
+        let isOver = false
+        const step: Step = (run) =>
+          Effect.suspend(() => (isOver ? Effect.fail(fromReason(hasEnded)) : Effect.succeed(run())))
+        return closed.pipe(
+          Effect.andThen(Effect.suspend(() => work(transactionOf(step)))),
+          Effect.tap(() => closed),
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              isOver = true
+              const end = Exit.isSuccess(exit) ? "keep" : "undo"
+              for (const table of all) table[end]()
+            })
+          )
+        )
+      })
     )
 }
 
-const step = Effect.sync
+/** Runs a step of a transaction, while that is under way. */
+type Step = <A>(run: () => A) => Effect.Effect<A, EventStoreError>
 
-const cursorTable = (rows: Table<Cursor>, now: () => number): CursorTable => {
+const hasEnded = new StoreUnavailable({ code: "NO_TRANSACTION", operation: "keep cursors", retryable: false })
+
+const cursorTable = (rows: Table<Cursor>, now: () => number, step: Step): CursorTable => {
   const held = (name: string, epoch: number): Cursor | undefined => {
     const row = rows.get(name)
     return row?.epoch === epoch ? row : undefined
@@ -168,7 +183,7 @@ const cursorTable = (rows: Table<Cursor>, now: () => number): CursorTable => {
   }
 }
 
-const deadLetterTable = (rows: Table<Letter>, now: () => number): DeadLetterTable => {
+const deadLetterTable = (rows: Table<Letter>, now: () => number, step: Step): DeadLetterTable => {
   const keyOf = (cursor: string, sequenceNumber: number) => `${sequenceNumber} ${cursor}`
   const of = (cursor: string) =>
     rows
@@ -229,7 +244,7 @@ const deadLetterTable = (rows: Table<Letter>, now: () => number): DeadLetterTabl
   }
 }
 
-const outboxTable = (rows: Table<Entry>, now: () => number): OutboxTable => {
+const outboxTable = (rows: Table<Entry>, now: () => number, step: Step): OutboxTable => {
   const keyOf = ({ place, reactor, sequenceNumber }: OutboxKey) => `${sequenceNumber} ${place} ${reactor}`
   const of = (reactor: string, dead: boolean) =>
     rows
@@ -282,7 +297,7 @@ const outboxTable = (rows: Table<Entry>, now: () => number): OutboxTable => {
   }
 }
 
-const versionTable = (rows: Table<number>): VersionTable => ({
+const versionTable = (rows: Table<number>, step: Step): VersionTable => ({
   active: (projection) => step(() => rows.get(projection)),
   activate: (projection, version) =>
     step(() => {

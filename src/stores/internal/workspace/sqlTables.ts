@@ -134,12 +134,13 @@ RETURNING position, paused`
 INSERT INTO ${cursors} AS c (cursor, query, log_id, position, owner, epoch, leased_until, paused, moved_at)
 SELECT $1, $2, CAST(l.log_id AS text), CAST($3 AS bigint), $4, 1, ${now} + CAST($5 AS bigint), 0, ${now}
 FROM ${table("log")} AS l WHERE true
-ON CONFLICT (cursor) DO UPDATE SET owner = excluded.owner, epoch = c.epoch + 1, leased_until = excluded.leased_until
+ON CONFLICT (cursor) DO UPDATE SET
+  owner = excluded.owner, epoch = c.epoch + 1, leased_until = ${now} + CAST($5 AS bigint)
 WHERE c.query = excluded.query AND c.log_id = excluded.log_id AND c.paused = 0
   AND (c.owner = excluded.owner OR c.leased_until <= ${now})
 RETURNING position, epoch`,
     find: `
-SELECT c.query, c.position, c.paused, c.leased_until - ${now} AS left_ms,
+SELECT c.query, c.position, c.owner, c.paused, c.leased_until - ${now} AS left_ms,
   CASE WHEN c.log_id = CAST(l.log_id AS text) THEN 1 ELSE 0 END AS same_log
 FROM ${cursors} AS c CROSS JOIN ${table("log")} AS l WHERE c.cursor = $1`,
     move: moved(" AND position < $3"),
@@ -165,6 +166,10 @@ const cursorTable = (sql: ReturnType<typeof cursorSql>, run: Run): CursorTable =
   return {
     claim: ({ cursor, leaseMs, owner, query, start }) =>
       Effect.gen(function* () {
+        // Looking costs those who hold it nothing; an attempt to write waits for the transaction that moves it.
+        const [before] = yield* run(sql.find, [cursor])
+        const refused = before === undefined ? undefined : whyNot(query, before)
+        if (refused !== undefined && !isFree(refused, before!["owner"] === owner)) return refused
         const [held] = yield* run(sql.claim, [cursor, query, start, owner, leaseMs])
         if (held !== undefined) {
           return { _tag: "Held", position: Number(held["position"]), epoch: Number(held["epoch"]) } as const
@@ -192,6 +197,9 @@ const cursorTable = (sql: ReturnType<typeof cursorSql>, run: Run): CursorTable =
     remove: (cursor) => Effect.asVoid(run(sql.remove, [cursor]))
   }
 }
+
+const isFree = (refused: Claimed, isOwn: boolean): boolean =>
+  refused._tag === "Taken" && !refused.paused && (isOwn || refused.leftMs === 0)
 
 /** Why a cursor could not be claimed; one that has vanished meanwhile may be claimed again at once. */
 const whyNot = (query: string, found: Row | undefined): Claimed => {
