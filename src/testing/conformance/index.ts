@@ -8,6 +8,12 @@ import { conditionalAppend } from "./conditionalAppend.ts"
 import type { ConformanceCase } from "./ConformanceCase.ts"
 import { conflictTail } from "./conflictTail.ts"
 import { damage } from "./damage.ts"
+import { durableCursors } from "./durableCursors.ts"
+import { durableEndings } from "./durableEndings.ts"
+import { durableFailures } from "./durableFailures.ts"
+import { durableNames } from "./durableNames.ts"
+import { durableStreams } from "./durableStreams.ts"
+import { durableTakeover } from "./durableTakeover.ts"
 import { errors } from "./errors.ts"
 import { hostileInputs } from "./hostileInputs.ts"
 import { hostileQueries } from "./hostileQueries.ts"
@@ -40,6 +46,12 @@ export const conformance: ReadonlyArray<ConformanceCase> = [
   ...payloadPredicates,
   ...streams,
   ...streamFailures,
+  ...durableStreams,
+  ...durableCursors,
+  ...durableFailures,
+  ...durableEndings,
+  ...durableNames,
+  ...durableTakeover,
   ...limits,
   ...hostileInputs,
   ...hostileQueries,
