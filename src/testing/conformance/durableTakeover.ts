@@ -101,7 +101,7 @@ export const durableTakeover = [
           yield* Effect.yieldNow
         }
       })
-      const hand = Effect.forEach(range(1, 6), (turn) =>
+      const hand = Effect.forEach(range(1, 5), (turn) =>
         Effect.gen(function* () {
           const least = received.length + 6
           const stream = yield* stores[turn % 2]!.streamAllDurable(
