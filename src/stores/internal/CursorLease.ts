@@ -2,6 +2,7 @@
  * The lease of a cursor that is held, or was: renewed in time, moved forward, given back. Its epoch fences: whoever was away for too
  * long, and was taken over meanwhile, moves nothing any more.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,10 +10,16 @@ import type { EventStoreError } from "../EventStoreError.ts"
 import { Fenced, fromReason } from "../EventStoreError.ts"
 import type { Transaction } from "../Workspace.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
-import type { CursorRow, Held } from "./workspace/tables.ts"
+import type { CursorRow, Held } from "../WorkspaceTables.ts"
 
 /** Milliseconds after which the stored cursor follows past events that do not match. */
 const passInterval = 250
+
+/** The process's own clock, that nobody sets: how long ago a lease was asked for. When it ends is said by the database's. */
+export const monotonicMillis: Effect.Effect<number> = Effect.map(
+  Clock.monotonicTimeNanos,
+  (nanos) => Number(nanos) / 1e6
+)
 
 /** What is leased. */
 export interface Leased {
@@ -89,8 +96,7 @@ export class CursorLease {
   /** Renews the lease, with the cursor at least at the position or at what was handled; says where it is. */
   renew(position: number): Effect.Effect<number, EventStoreError> {
     const { cursor, leaseMs } = this.leased
-    return Effect.suspend(() => {
-      const sentAt = performance.now()
+    return Effect.flatMap(monotonicMillis, (sentAt) => {
       const target = Math.max(position, this.handled)
       return this.backend
         .transaction(({ cursors }) => cursors.renew(cursor, this.epoch, target, leaseMs))
@@ -121,10 +127,10 @@ export class CursorLease {
     return Effect.gen({ self: this }, function* () {
       while (!isDone()) {
         yield* Effect.raceFirst(Effect.sleep(Duration.millis(interval)), called)
-        const isDue = performance.now() - this.renewedAt >= leaseMs / 3
+        const isDue = (yield* monotonicMillis) - this.renewedAt >= leaseMs / 3
         if (!isDue && this.handled <= this.stored) continue
         const renewed = yield* Effect.result(this.renew(this.handled))
-        if (Result.isFailure(renewed) && performance.now() - this.renewedAt >= leaseMs) this.late = true
+        if (Result.isFailure(renewed) && (yield* monotonicMillis) - this.renewedAt >= leaseMs) this.late = true
       }
     })
   }

@@ -90,8 +90,15 @@ export class Registration {
     })
   }
 
-  /** Runs the loop in a fiber of its own; it ends by `unsubscribe`, with the store, or when it fails. */
-  run<R>(backend: StoreBackend, loop: Effect.Effect<never, unknown, R>): Effect.Effect<Following, never, R> {
+  /**
+   * Runs the loop in a fiber of its own; it ends by `unsubscribe`, with the store, or when it fails. A loop that is interrupted before it
+   * has begun gives nothing back: one that has something to give back is started immediately.
+   */
+  run<R>(
+    backend: StoreBackend,
+    loop: Effect.Effect<never, unknown, R>,
+    startImmediately = false
+  ): Effect.Effect<Following, never, R> {
     return Effect.gen({ self: this }, function* () {
       const ending = Effect.onError(loop, (cause) =>
         Effect.sync(() => {
@@ -100,8 +107,7 @@ export class Registration {
           this.end("stopped")
         })
       )
-      // At once: one that is interrupted before it has begun would give nothing back.
-      const fiber = yield* Effect.forkDetach(ending, { startImmediately: true })
+      const fiber = yield* Effect.forkDetach(ending, { startImmediately })
       return {
         unsubscribe: Effect.sync(() => {
           this.end("unsubscribed")

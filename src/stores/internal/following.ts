@@ -16,7 +16,7 @@ import {
 } from "../EventStoreError.ts"
 import type { DeliveredCursor, Following, FollowOptions } from "../Workspace.ts"
 import { makeEventId } from "./eventId.ts"
-import { CursorLease } from "./CursorLease.ts"
+import { CursorLease, monotonicMillis } from "./CursorLease.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { identifyingText } from "./normaliseQuery.ts"
 import { outlastingOutages, pull } from "./pullLoop.ts"
@@ -77,7 +77,7 @@ export class Followers {
         const stream = new Stream(this.backend, followed, registration)
         const first = yield* Effect.onError(restore(stream.claim), () => leave)
         this.running.add(entry)
-        const following = yield* registration.run(this.backend, Effect.ensuring(stream.deliverFrom(first), end))
+        const following = yield* registration.run(this.backend, Effect.ensuring(stream.deliverFrom(first), end), true)
         const unsubscribe = Effect.andThen(leave, following.unsubscribe)
         entry.following = { ...following, unsubscribe, wake: stream.look }
         if (!this.isClosing) return entry.following
@@ -134,7 +134,7 @@ class Stream<E, R> {
     const { cursor, identity = "", leaseMs, name, query, start } = this.followed
     // Not within the transaction: that would take a second connection.
     const from = start === "head" ? yield* this.head : 0
-    const askedAt = performance.now()
+    const askedAt = yield* monotonicMillis
     const claimed = yield* this.backend.transaction(({ cursors }) =>
       cursors.claim({ cursor, query: identifyingText(query) + identity, start: from, owner: this.owner, leaseMs })
     )
@@ -219,10 +219,7 @@ class Stream<E, R> {
     /** When the move was sent that is part of a transaction; that may be committed, or not. */
     let sentAt: number | undefined
     const moveIn: DeliveredCursor["moveIn"] = (transaction) =>
-      Effect.suspend(() => {
-        const now = performance.now()
-        return Effect.map(lease.moveIn(transaction, end), () => void (sentAt = now))
-      })
+      Effect.flatMap(monotonicMillis, (now) => Effect.map(lease.moveIn(transaction, end), () => void (sentAt = now)))
     const patiently = outlastingOutages(() => this.registration.isOver || this.backend.isClosed())
     return Effect.suspend(() => work({ moveIn, move: Effect.asVoid(patiently(lease.renew(end))) })).pipe(
       Effect.catchCause((cause) =>

@@ -35,10 +35,7 @@ export const make = (options: StoreOptions = {}): Effect.Effect<EventStore, Even
       down: (query, span) =>
         ifOpen(() => Effect.succeed({ match: log.events.lastMatch(query, span), position: span.after }))
     }
-    const transaction = memoryTransactions(
-      () => clock.currentTimeMillisUnsafe(),
-      () => log.closed
-    )
+    const transaction = memoryTransactions(() => clock.currentTimeMillisUnsafe())(() => log.closed)
     return yield* makeEventStore(
       {
         maxPayloadBytes,

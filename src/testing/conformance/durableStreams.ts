@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Query from "../../stores/EventQuery.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { onLog, onStore } from "./ConformanceCase.ts"
@@ -12,38 +13,26 @@ const sold = (buyer: string) => event("Sold", { buyer }, [`buyer:${buyer}`])
 /** A service that a handler of the suite needs. */
 class Desk extends Context.Service<Desk, { readonly name: string }>()("evolvent/testing/conformance/DurableDesk") {}
 
-/** Appends pairs of events, one call after the other, until the condition holds; gives how many. */
-const appendUntil = (store: EventStore, isEnough: () => boolean) =>
-  Effect.gen(function* () {
-    let appended = 0
-    while (!isEnough()) {
-      yield* store.append([event("Sold", { appended }), event("Paid", { appended })])
-      appended++
-      yield* Effect.yieldNow
-    }
-    return appended
-  })
-
 /** Registers streams one after the other while appends go on; each gets every pair once, in order. */
 const registerAmongAppends = (store: EventStore, appending: EventStore) =>
   Effect.gen(function* () {
-    yield* store.append(times(2, () => event("Old")))
+    yield* appending.append(times(2, () => event("Old")))
     const streams = times(4, () => recorder())
-    let isEnough = false
-    const register = Effect.forEach(streams, (recording, index) =>
+    const append = (index: number) =>
+      Effect.andThen(appending.append([event("Sold", { index }), event("Paid", { index })]), Effect.yieldNow)
+    const registered = yield* Effect.forEach(streams, ({ handler }, index) =>
       Effect.gen(function* () {
-        yield* store.streamAllDurable({ name: `stream ${index}` }, recording.handler)
-        yield* recording.received(4 * (index + 1))
+        const registering = yield* Effect.forkChild(store.streamAllDurable({ name: `stream ${index}` }, handler))
+        yield* Effect.forEach(range(1, 15), append)
+        return registering
       })
-    ).pipe(Effect.ensuring(Effect.sync(() => (isEnough = true))))
-    const [appended] = yield* Effect.all([appendUntil(appending, () => isEnough), register], {
-      concurrency: "unbounded"
-    })
+    )
+    yield* inTime(Fiber.joinAll(registered), "the streams are registered")
     for (const recording of streams) {
-      yield* recording.received(1 + appended)
+      yield* recording.received(61)
       assert.deepStrictEqual(
         recording.numbers(),
-        range(0, appended).map((index) => [2 * index + 1, 2 * index + 2])
+        range(0, 60).map((index) => [2 * index + 1, 2 * index + 2])
       )
     }
     assert.deepStrictEqual(streams[0]!.batches.flat(), yield* logOf(store))

@@ -98,7 +98,7 @@ export const durableTakeover = [
       const append = Effect.gen(function* () {
         while (!state.isEnough) {
           yield* stores[1]!.append([sold("ann"), sold("bob")])
-          yield* Effect.yieldNow
+          yield* Effect.sleep("1 millis")
         }
       })
       const hand = Effect.forEach(range(1, 5), (turn) =>
@@ -206,7 +206,7 @@ export const durableTakeover = [
       const append = Effect.gen(function* () {
         while (!state.isEnough) {
           yield* store.append([sold("ann")])
-          yield* Effect.yieldNow
+          yield* Effect.sleep("1 millis")
         }
       }).pipe(Effect.ensuring(Effect.sync(() => (state.isEnough = true))))
       const appending = yield* Effect.forkChild(append)

@@ -19,7 +19,7 @@ import type { NormalisedEvent } from "../../stores/internal/normaliseEvents.ts"
 import type { NormalisedQuery } from "../../stores/internal/normaliseQuery.ts"
 import type { LogReader, Span, StepDown, StepUp, StoredRecord } from "../../stores/internal/reading.ts"
 import type { AppendRequest } from "../../stores/internal/StoreBackend.ts"
-import type { Workspace } from "../../stores/Workspace.ts"
+import type { memoryTransactions } from "../../stores/internal/workspace/memoryTables.ts"
 
 /** Checked batches: what an append writes. */
 export type Batches = AppendRequest["batches"]
@@ -33,7 +33,7 @@ export class PlainLog implements ContextSource {
   protected readonly unreadable = new Set<number>()
   protected readonly keys = new Map<string, KnownKey>()
   /** Transactions on what is stored beside the log: cursors and leases. Made by the first store that opens the log. */
-  transaction: Workspace["transaction"] | undefined
+  transactions: ReturnType<typeof memoryTransactions> | undefined
   /** Of the stores that are open: told of every commit. */
   readonly signals = new Set<ChangeSignal>()
 

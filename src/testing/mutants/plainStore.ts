@@ -76,8 +76,7 @@ const openBackend = (log: PlainLog, maxPayloadBytes: number) =>
     const ifOpen = <A>(run: () => Effect.Effect<A, EventStoreErrorReason>) =>
       Effect.suspend(() => (closed ? Effect.fail(new StoreClosed()) : run()))
     const reader = readerOf(log)
-    log.transaction ??= memoryTransactions(() => clock.currentTimeMillisUnsafe())
-    const { transaction } = log
+    log.transactions ??= memoryTransactions(() => clock.currentTimeMillisUnsafe())
     const backend: StoreBackend = {
       maxPayloadBytes,
       currentMillis: () => clock.currentTimeMillisUnsafe(),
@@ -87,8 +86,7 @@ const openBackend = (log: PlainLog, maxPayloadBytes: number) =>
         down: (query, span) => ifOpen(() => reader.down(query, span))
       }),
       commit: (request) => ifOpen(() => log.commit(request, clock.currentTimeMillisUnsafe())),
-      transaction: (work) =>
-        Effect.suspend(() => (closed ? Effect.fail(fromReason(new StoreClosed())) : transaction(work))),
+      transaction: log.transactions(() => closed),
       awaitChange: changes.await,
       isClosed: () => closed
     }

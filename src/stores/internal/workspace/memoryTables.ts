@@ -68,8 +68,8 @@ class Table<Row> {
   }
 }
 
-/** A workspace in memory: as long-lived as the store (D6). */
-export const memoryTransactions = (now: () => number, isClosed: () => boolean): StoreBackend["transaction"] => {
+/** A workspace in memory, as long-lived as the log (D6); and the transactions of a store on it. */
+export const memoryTransactions = (now: () => number): ((isClosed: () => boolean) => StoreBackend["transaction"]) => {
   const cursors = new Table<Cursor>()
   const letters = new Table<Letter>()
   const entries = new Table<Entry>()
@@ -83,10 +83,10 @@ export const memoryTransactions = (now: () => number, isClosed: () => boolean): 
     versions: versionTable(versions, step)
   })
   const semaphore = Semaphore.makeUnsafe(1)
-  const closed = Effect.suspend(() => (isClosed() ? Effect.fail(fromReason(new StoreClosed())) : Effect.void))
-  return (work) =>
+  return (isClosed) => (work) =>
     semaphore.withPermit(
       Effect.suspend(() => {
+        const closed = Effect.suspend(() => (isClosed() ? Effect.fail(fromReason(new StoreClosed())) : Effect.void))
         let isOver = false
         const step: Step = (run) =>
           Effect.suspend(() => (isOver ? Effect.fail(fromReason(hasEnded)) : Effect.succeed(run())))
