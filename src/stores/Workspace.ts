@@ -18,14 +18,14 @@ export interface Transaction extends Tables {
 }
 
 /** Moves the cursor to the end of what is being delivered. Fails with `Fenced` when it was taken over. */
-export interface DeliveredCursor {
+export interface DeliveredCursor extends HeldLease {
   /** As part of a transaction: with what else was done there, or not at all. */
   readonly moveIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>
   /** By itself, however long the store is unavailable. */
   readonly move: Effect.Effect<void, EventStoreError>
 }
 
-/** The lease under which work between two deliveries is done. */
+/** The lease under which work is done. */
 export interface HeldLease {
   /** Fails with `Fenced` where the cursor was taken over; until the end of the transaction nobody else takes it. */
   readonly confirmIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>

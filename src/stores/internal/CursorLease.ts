@@ -15,6 +15,9 @@ import type { CursorRow, Held } from "../WorkspaceTables.ts"
 /** Milliseconds after which the stored cursor follows past events that do not match. */
 const passInterval = 250
 
+/** Milliseconds after which a holder that rests has seen that its cursor was paused or set back. */
+const lookInterval = 1_000
+
 /** The process's own clock, that nobody sets: how long ago a lease was asked for. When it ends is said by the database's. */
 export const monotonicMillis: Effect.Effect<number> = Effect.map(
   Clock.monotonicTimeNanos,
@@ -127,7 +130,7 @@ export class CursorLease {
     return Effect.gen({ self: this }, function* () {
       while (!isDone()) {
         yield* Effect.raceFirst(Effect.sleep(Duration.millis(interval)), called)
-        const isDue = (yield* monotonicMillis) - this.renewedAt >= leaseMs / 3
+        const isDue = (yield* monotonicMillis) - this.renewedAt >= Math.min(leaseMs / 3, lookInterval)
         if (!isDue && this.handled <= this.stored) continue
         const renewed = yield* Effect.result(this.renew(this.handled))
         if (Result.isFailure(renewed) && (yield* monotonicMillis) - this.renewedAt >= leaseMs) this.late = true

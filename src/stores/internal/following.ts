@@ -221,7 +221,8 @@ class Stream<E, R> {
     const moveIn: DeliveredCursor["moveIn"] = (transaction) =>
       Effect.flatMap(monotonicMillis, (now) => Effect.map(lease.moveIn(transaction, end), () => void (sentAt = now)))
     const patiently = outlastingOutages(() => this.registration.isOver || this.backend.isClosed())
-    return Effect.suspend(() => work({ moveIn, move: Effect.asVoid(patiently(lease.renew(end))) })).pipe(
+    const move = Effect.asVoid(patiently(lease.renew(end)))
+    return Effect.suspend(() => work({ moveIn, move, confirmIn: lease.confirmIn.bind(lease) })).pipe(
       Effect.catchCause((cause) =>
         sentAt !== undefined && !lease.isFenced
           ? Effect.flatMap(patiently(lease.renew(0)), (position) =>
@@ -242,8 +243,9 @@ class Stream<E, R> {
     const { lease } = this
     const { cursor } = this.followed
     const [row] = yield* this.backend.transaction(({ cursors }) => cursors.read([cursor]))
-    if (row !== undefined) {
+    if (row !== undefined && lease === this.lease) {
       lease?.saw(row)
+      // Nobody here moves it: what is stored counts, also where that is further back.
       if (lease === undefined || lease.isFenced) this.registration.startFrom(row.position)
     }
     this.registration.call()
