@@ -36,6 +36,10 @@ export interface SqlTransaction {
     sql: string,
     parameters?: ReadonlyArray<SqlValue>
   ) => Effect.Effect<ReadonlyArray<SqlRow>, SqlError | EventStoreError>
-  /** The connection that the transaction is on: a `better-sqlite3` database or a `pg` client. Leave BEGIN and COMMIT to the store. */
+  /**
+   * The connection that the transaction is on: a `better-sqlite3` database or a `pg` client, with their types from
+   * `SqliteStore.databaseOf` and `PostgresStore.clientOf`. Leave BEGIN and COMMIT to the store, and the connection alone when the
+   * work is over.
+   */
   readonly native: unknown
 }
