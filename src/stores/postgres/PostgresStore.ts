@@ -10,12 +10,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type * as pg from "pg"
 import { EventStore } from "../EventStore.ts"
 import type { EventStoreError, EventStoreErrorReason } from "../EventStoreError.ts"
 import { fromReason, StoreClosed } from "../EventStoreError.ts"
 import { ChangeSignal } from "../internal/ChangeSignal.ts"
 import { makeEventStore } from "../internal/makeEventStore.ts"
 import type { LogReading } from "../internal/reading.ts"
+import type { SqlTransaction } from "../Transaction.ts"
 import { Appender } from "./Appender.ts"
 import type { Database } from "./Database.ts"
 import { openDatabase } from "./Database.ts"
@@ -132,3 +134,11 @@ const wakeNowAndThen = (changes: ChangeSignal, pollInterval: number): Effect.Eff
       if (changes.isAwaited) changes.wake()
     }
   })
+
+/** The driver's own client of a transaction under way, with its type. Throws where the transaction is of another database. */
+export const clientOf = (transaction: SqlTransaction): pg.ClientBase => {
+  if (transaction.dialect === "postgres") return transaction.native as pg.ClientBase
+  throw new Error(
+    `This is a transaction of ${transaction.dialect}, not of postgres: use execute, which all databases have.`
+  )
+}

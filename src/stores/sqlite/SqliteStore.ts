@@ -5,6 +5,7 @@
  * process's write lock is waited for without blocking the event loop; its commits are noticed within `pollInterval`, and at
  * once by every query and append.
  */
+import type Database from "better-sqlite3"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -24,6 +25,7 @@ import { makeEventId } from "../internal/eventId.ts"
 import { makeEventStore } from "../internal/makeEventStore.ts"
 import type { LogReader } from "../internal/reading.ts"
 import { readingInSteps } from "../internal/reading.ts"
+import type { SqlTransaction } from "../Transaction.ts"
 import { openDatabase, prepareSchema } from "./database.ts"
 import { attempt, Locked } from "./driverErrors.ts"
 import type { PreparedRequest } from "./groupCommit.ts"
@@ -182,3 +184,11 @@ const retryWhileLocked = <A, E>(
       }
     })
   })
+
+/** The driver's own connection of a transaction under way, with its type. Throws where the transaction is of another database. */
+export const databaseOf = (transaction: SqlTransaction): Database.Database => {
+  if (transaction.dialect === "sqlite") return transaction.native as Database.Database
+  throw new Error(
+    `This is a transaction of ${transaction.dialect}, not of sqlite: use execute, which all databases have.`
+  )
+}
