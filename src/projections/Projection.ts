@@ -5,8 +5,9 @@
  * together, so every event counts exactly once. One of `elsewhere` writes wherever it wants and may see a batch again after a
  * crash.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as EventCatalog from "../decider/EventCatalog.ts"
@@ -163,17 +164,41 @@ const mostNameBytes = 200
 const mostPartitions = 1_024
 
 /** What cannot be right is a mistake in the program. */
-const check = ({ key, name, onFailure, partitions = 1, version = 1 }: Definition<unknown>): void => {
-  const refuse = (problem: string): never => {
-    throw new Error(`projection ${JSON.stringify(name)}: ${problem}`)
-  }
-  const bytes = new TextEncoder().encode(name).length
-  if (bytes < 1 || bytes > mostNameBytes || /\0/.test(name))
-    refuse(`the name must have 1 to ${mostNameBytes} bytes, no NUL`)
-  if (!Number.isSafeInteger(version) || version < 1) refuse("the version must be a whole number from 1")
-  if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > mostPartitions) {
-    refuse(`partitions must be a whole number from 1 to ${mostPartitions}`)
-  }
-  if (key === undefined && partitions > 1) refuse("several partitions need a key to divide the events by")
-  if (key === undefined && onFailure === "park") refuse("to park events it needs a key, behind which later ones wait")
+const check = (definition: Definition<unknown>): void => {
+  const problem = problemOf(definition)
+  if (problem !== undefined) throw new Error(`projection ${JSON.stringify(definition.name)}: ${problem}`)
 }
+
+const problemOf = (definition: Definition<unknown>): string | undefined => {
+  const {
+    events,
+    key,
+    name,
+    onFailure = "stop",
+    partitions = 1,
+    start = "beginning",
+    timeout,
+    version = 1
+  } = definition
+  const bytes = typeof name === "string" ? new TextEncoder().encode(name).length : 0
+  if (bytes < 1 || bytes > mostNameBytes || name.includes("\0") || !name.isWellFormed())
+    return `the name must be well-formed text of 1 to ${mostNameBytes} bytes, no NUL`
+  if (!Number.isSafeInteger(version) || version < 1) return "the version must be a whole number from 1"
+  if (typeof events?.decode !== "function") return "events must be an event catalog"
+  if (typeof definition.handle !== "function") return "it needs a handler"
+  for (const option of ["setup", "reset", "activate", "key"] as const) {
+    if (definition[option] !== undefined && typeof definition[option] !== "function")
+      return `${option} must be a function`
+  }
+  if (!["beginning", "head"].includes(start)) return 'start must be "beginning" or "head"'
+  if (!["stop", "park"].includes(onFailure)) return 'onFailure must be "stop" or "park"'
+  if (timeout !== undefined && !isTime(timeout)) return "the timeout must be a duration of more than nothing"
+  if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > mostPartitions)
+    return `partitions must be a whole number from 1 to ${mostPartitions}`
+  if (key === undefined && partitions > 1) return "several partitions need a key to divide the events by"
+  if (key === undefined && onFailure === "park") return "to park events it needs a key, behind which later ones wait"
+  return undefined
+}
+
+const isTime = (timeout: Duration.Input): boolean =>
+  Option.exists(Duration.fromInput(timeout), (duration) => Duration.toMillis(duration) > 0)

@@ -5,11 +5,12 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { EventStore } from "../stores/EventStore.ts"
 import type { EventStoreError } from "../stores/EventStoreError.ts"
-import { fromReason } from "../stores/EventStoreError.ts"
+import { fromReason, InvalidInput } from "../stores/EventStoreError.ts"
 import { checkLease } from "../stores/lease.ts"
 import type { DeadLetter } from "../stores/WorkspaceTables.ts"
 import { RunningProjection } from "./internal/RunningProjection.ts"
@@ -96,6 +97,7 @@ export const make = <P extends Projection<any>>(
     const store = yield* EventStore
     const leaseMs = yield* Effect.mapError(checkLease(options.lease), fromReason)
     const context = yield* Effect.context<Requirements<P>>()
+    const scope = yield* Scope.fork(yield* Effect.scope)
     const running: Array<RunningProjection<Requirements<P>>> = []
     for (const projection of options.projections) {
       const { name, version } = projection
@@ -104,7 +106,14 @@ export const make = <P extends Projection<any>>(
       }
       running.push(new RunningProjection(store, projection, leaseMs))
     }
-    for (const projection of running) yield* projection.start
+    const stop = Effect.forEach(running, (projection) => projection.stop, { concurrency: "unbounded", discard: true })
+    yield* Effect.gen(function* () {
+      for (const projection of running) yield* projection.start
+      yield* Effect.addFinalizer(() => stop)
+    }).pipe(
+      Effect.onError((cause) => Effect.andThen(stop, Scope.close(scope, Exit.failCause(cause)))),
+      Scope.provide(scope)
+    )
     return worker(running, (effect) => Effect.provideContext(effect, context))
   })
 
@@ -128,7 +137,7 @@ const worker = <R>(
     statuses: Effect.forEach(running, (projection) => projection.status),
     waitFor: (ref, sequenceNumber, options) =>
       on(ref, (projection) =>
-        Effect.timeoutOrElse(projection.reached(sequenceNumber), {
+        Effect.timeoutOrElse(Effect.andThen(checkNumbers({ sequenceNumber }), projection.reached(sequenceNumber)), {
           duration: Duration.fromInputUnsafe(options?.timeout ?? defaultWait),
           orElse: () =>
             Effect.flatMap(projection.position, (position) =>
@@ -140,10 +149,28 @@ const worker = <R>(
     resume: (ref) => on(ref, (projection) => projection.resume),
     rebuild: (ref) => on(ref, (projection) => projection.rebuild),
     deadLetters: (ref, { after = 0, limit = 100 } = {}) =>
-      on(ref, (projection) => projection.deadLetters(after, limit)),
+      on(ref, (projection) =>
+        Effect.andThen(
+          checkNumbers({ after, limit }),
+          Effect.suspend(() => projection.deadLetters(after, limit))
+        )
+      ),
     replay: (ref, options) => on(ref, (projection) => projection.replay(options?.key)),
-    discard: (ref, sequenceNumbers) => on(ref, (projection) => projection.discard(sequenceNumbers))
+    discard: (ref, sequenceNumbers) =>
+      on(ref, (projection) =>
+        Effect.andThen(
+          Effect.forEach(sequenceNumbers, (sequenceNumber) => checkNumbers({ sequenceNumber })),
+          projection.discard(sequenceNumbers)
+        )
+      )
   }
+}
+
+const checkNumbers = (numbers: Readonly<Record<string, number>>): Effect.Effect<void, EventStoreError> => {
+  const wrong = Object.keys(numbers).find((path) => !Number.isSafeInteger(numbers[path]) || numbers[path]! < 0)
+  return wrong === undefined
+    ? Effect.void
+    : Effect.fail(fromReason(new InvalidInput({ path: wrong, problem: "expected a whole number from 0" })))
 }
 
 const find = <R>(running: ReadonlyArray<RunningProjection<R>>, ref: ProjectionRef) => {

@@ -62,8 +62,11 @@ export interface CursorTable {
   readonly read: (cursors: ReadonlyArray<string>) => Stored<ReadonlyArray<CursorRow>>
   /** Back to `position`, with a new epoch, so that whoever held it must stop. Nothing where there is none. */
   readonly reset: (cursor: string, position: number) => Stored<void>
-  /** Makes the cursor if there is none. Whoever else does that, or claims it, waits until the end of the transaction. */
-  readonly ensure: (claim: Pick<Claim, "cursor" | "query" | "start">) => Stored<void>
+  /**
+   * Makes the cursor if there is none, and says whether it belongs to the query. Whoever else does that, or claims it, waits until
+   * the end of the transaction.
+   */
+  readonly ensure: (claim: Pick<Claim, "cursor" | "query" | "start">) => Stored<boolean>
   /** A paused cursor cannot be claimed, and its holder is told when it moves it or renews its lease. */
   readonly setPaused: (cursor: string, paused: boolean) => Stored<void>
   readonly remove: (cursor: string) => Stored<void>

@@ -1,31 +1,34 @@
 /**
- * One cursor of a running projection: all of its events, or those of one partition. Delivers what the log brings, sets aside what
- * fails where the projection wants that, and tries it again on request.
+ * One cursor of a running projection: all of its events, or those of one partition. Delivers what the log brings, and sets aside
+ * what fails where the projection wants that.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { EventBatch, EventRecord } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
-import type { DeliveredCursor, Following, HeldLease, Transaction } from "../../stores/Workspace.ts"
+import type { DeliveredCursor, Following, Transaction } from "../../stores/Workspace.ts"
 import type { Place, Projection } from "../Projection.ts"
 import { failureText } from "./failureText.ts"
 import { handleAll } from "./handling.ts"
-import { filtered, ofPartition } from "./keys.ts"
+import { filtered, keyOf, ofPartition } from "./keys.ts"
+import { cursorOf, identityOf, nameOf } from "./names.ts"
+import { inTransaction } from "./place.ts"
+import { Replaying } from "./Replaying.ts"
 import { Throughput } from "./Throughput.ts"
 
-/** Dead letters that are tried again between two deliveries. */
-const replaysAtOnce = 100
+/** Milliseconds between two looks at a cursor that is not followed here any more. */
+const lookInterval = 250
 
 export class ProjectionPart<R> {
   readonly cursor: string
   readonly throughput = new Throughput()
+  readonly replaying: Replaying<R> | undefined
   following: Following | undefined
   private readonly store: EventStore
   private readonly projection: Projection<R>
   private readonly partition: number
   private readonly leaseMs: number
-  /** Somebody may have asked for another try of dead letters. */
-  private mayReplay = true
 
   constructor(store: EventStore, projection: Projection<R>, partition: number, leaseMs: number) {
     this.store = store
@@ -33,66 +36,96 @@ export class ProjectionPart<R> {
     this.partition = partition
     this.leaseMs = leaseMs
     this.cursor = cursorOf(projection, partition)
+    this.replaying =
+      projection.onFailure === "park" ? new Replaying(store, projection, this.cursor, leaseMs) : undefined
   }
 
-  /** Starts to follow the log. */
-  readonly start: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
-    const { isTransactional, name, onFailure, query, retry, start, version } = this.projection
-    const parks = onFailure === "park"
-    this.following = yield* this.store.workspace.follow({
-      cursor: this.cursor,
-      name: `${name} (version ${version})`,
-      query,
-      identity: identityOf(this.projection),
-      start,
-      leaseMs: this.leaseMs,
-      retry,
-      together: isTransactional,
-      deliver: (batches, cursor) => this.deliver(batches, cursor),
-      between: parks ? (lease) => this.replay(lease) : undefined,
-      surrender: parks ? (batch, error, cursor) => this.park(batch, error, cursor) : undefined
+  /** Starts to follow the log. What has started is never lost sight of. */
+  readonly start: Effect.Effect<void, EventStoreError, R> = Effect.uninterruptible(
+    Effect.gen({ self: this }, function* () {
+      const { isTransactional, query, retry, start } = this.projection
+      const { replaying } = this
+      this.following = yield* this.store.workspace.follow({
+        cursor: this.cursor,
+        name: nameOf(this.projection),
+        query,
+        identity: identityOf(this.projection),
+        start,
+        leaseMs: this.leaseMs,
+        retry,
+        together: isTransactional,
+        deliver: (batches, cursor) => this.deliver(batches, cursor),
+        between: replaying === undefined ? undefined : (lease) => replaying.run(lease, this.wake),
+        surrender: replaying === undefined ? undefined : (batch, error, cursor) => this.park(batch, error, cursor)
+      })
     })
+  )
+
+  /** Starts again where it has stopped, otherwise looks at the stored cursor. */
+  readonly startAgain: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
+    const { ended, status, wake } = this.following!
+    if ((yield* status).state !== "stopped") return yield* wake
+    yield* ended
+    yield* this.start
   })
 
-  /** Looks for dead letters to try again, soon. */
-  readonly lookForReplays: Effect.Effect<void, EventStoreError> = Effect.suspend(() => {
-    this.mayReplay = true
-    return this.following?.wake ?? Effect.void
+  /** Where it has stopped while somebody else came past what it has failed with, it stands by again. */
+  readonly rejoin: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
+    const { position, state } = yield* this.following!.status
+    if (state === "stopped" && (yield* this.storedPosition) > position) yield* this.startAgain
   })
+
+  /** Resolves when the cursor has come to the number, whoever moved it. */
+  reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
+    return Effect.catchIf(
+      Effect.suspend(() => this.following!.reached(sequenceNumber)),
+      ({ reason }) => reason._tag === "StoreClosed",
+      () =>
+        Effect.flatMap(this.storedPosition, (position) =>
+          position >= sequenceNumber
+            ? Effect.void
+            : Effect.andThen(Effect.sleep(Duration.millis(lookInterval)), this.reached(sequenceNumber))
+        )
+    )
+  }
+
+  private readonly wake = Effect.suspend(() => this.following?.wake ?? Effect.void)
+
+  private readonly storedPosition: Effect.Effect<number, EventStoreError> = Effect.suspend(() =>
+    Effect.map(
+      this.store.workspace.transaction(({ cursors }) => cursors.read([this.cursor])),
+      ([row]) => row?.position ?? 0
+    )
+  )
 
   private deliver(batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor): Effect.Effect<void, unknown, R> {
     return Effect.suspend(() => {
       const mine = ofPartition(this.projection, this.partition, batches)
       const delivered = this.projection.isTransactional
-        ? this.inTransaction((transaction, place) =>
+        ? inTransaction(this.store, this.projection, this.leaseMs, (transaction, place) =>
             Effect.andThen(this.handleOrPark(transaction, mine, place), cursor.moveIn(transaction))
           )
-        : this.projection.onFailure === "park"
-          ? Effect.andThen(this.handleElsewhere(mine), cursor.move)
-          : Effect.andThen(handleAll(this.projection, mine, this.projection), cursor.move)
+        : Effect.andThen(this.handleElsewhere(mine, cursor), cursor.move)
       return Effect.tap(delivered, () => Effect.sync(() => this.throughput.add(countOf(mine))))
-    })
-  }
-
-  /** A frozen worker's transaction ends with its lease. */
-  private inTransaction(work: (transaction: Transaction, place: Place) => Effect.Effect<void, unknown, R>) {
-    return this.store.workspace.transaction((transaction) => work(transaction, placeOf(this.projection, transaction)), {
-      idleMs: this.leaseMs
     })
   }
 
   /** Handles what does not wait behind a dead letter, and parks the rest. */
   private handleOrPark(transaction: Transaction, batches: ReadonlyArray<EventBatch>, place: Place) {
-    return this.projection.onFailure === "park"
-      ? Effect.flatMap(this.parkWaiting(transaction, batches), (free) => handleAll(this.projection, free, place))
-      : handleAll(this.projection, batches, place)
+    return this.replaying === undefined
+      ? handleAll(this.projection, batches, place)
+      : Effect.flatMap(this.parkWaiting(transaction, batches), (free) => handleAll(this.projection, free, place))
   }
 
   /** The query model is elsewhere, dead letters are not: those come first, for they may be written twice. */
-  private handleElsewhere(batches: ReadonlyArray<EventBatch>): Effect.Effect<void, unknown, R> {
+  private handleElsewhere(batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor) {
+    const run = { version: this.projection.version }
+    if (this.replaying === undefined) return handleAll(this.projection, batches, run)
     return this.store.workspace
-      .transaction((transaction) => this.parkWaiting(transaction, batches))
-      .pipe(Effect.flatMap((free) => handleAll(this.projection, free, this.projection)))
+      .transaction((transaction) =>
+        Effect.andThen(cursor.confirmIn(transaction), this.parkWaiting(transaction, batches))
+      )
+      .pipe(Effect.flatMap((free) => handleAll(this.projection, free, run)))
   }
 
   /** Parks events that wait behind dead letters of their keys; gives the others. */
@@ -100,7 +133,7 @@ export class ProjectionPart<R> {
     return Effect.gen({ self: this }, function* () {
       const parked = new Set(yield* transaction.deadLetters.keys(this.cursor))
       if (parked.size === 0) return batches
-      const waits = (record: EventRecord) => parked.has(this.projection.key!(record))
+      const waits = (record: EventRecord) => parked.has(keyOf(this.projection, record))
       const letters = batches
         .flat()
         .filter(waits)
@@ -111,75 +144,21 @@ export class ProjectionPart<R> {
   }
 
   private letterOf(record: EventRecord, failure: string | undefined) {
-    return { sequenceNumber: record.sequenceNumber, key: this.projection.key!(record), failure }
+    return { sequenceNumber: record.sequenceNumber, key: keyOf(this.projection, record), failure }
   }
 
-  /** Sets a batch aside whose last retry has failed. */
+  /** Sets a batch aside whose last retry has failed; some of its events only wait behind others. */
   private park(batch: EventBatch, error: unknown, cursor: DeliveredCursor): Effect.Effect<void, EventStoreError> {
-    return Effect.suspend(() => {
-      const letters = ofPartition(this.projection, this.partition, [batch])
-        .flat()
-        .map((record) => this.letterOf(record, failureText(error)))
-      return this.store.workspace.transaction((transaction) =>
-        Effect.andThen(transaction.deadLetters.park(this.cursor, letters), cursor.moveIn(transaction))
-      )
-    })
-  }
-
-  /** Tries dead letters again of which that was asked, in order, each batch of a key by itself. */
-  private replay(lease: HeldLease): Effect.Effect<void, unknown, R> {
-    return Effect.gen({ self: this }, function* () {
-      while (this.mayReplay) {
-        this.mayReplay = false
-        const letters = yield* this.store.workspace.transaction(({ deadLetters }) =>
-          deadLetters.toReplay(this.cursor, replaysAtOnce)
-        )
-        if (letters.length === 0) return
-        this.mayReplay = true
-        yield* this.replayBatch(lease, letters[0]!)
-      }
-    })
-  }
-
-  /** Tries the batch of a letter again, as far as it is of the letter's key. */
-  private replayBatch(
-    lease: HeldLease,
-    { key, sequenceNumber }: { readonly key: string; readonly sequenceNumber: number }
-  ) {
-    return Effect.gen({ self: this }, function* () {
-      const page = yield* this.store.workspace.page(this.projection.query, sequenceNumber - 1, 1)
-      const batch = (page.batches[0] ?? []).filter((record) => this.projection.key!(record) === key)
-      const numbers = batch.map((record) => record.sequenceNumber)
-      const settle = (transaction: Transaction) =>
-        Effect.andThen(lease.confirmIn(transaction), transaction.deadLetters.remove(this.cursor, numbers))
-      const handled = this.projection.isTransactional
-        ? this.inTransaction((transaction, place) =>
-            Effect.andThen(handleAll(this.projection, [batch], place), settle(transaction))
-          )
-        : Effect.andThen(handleAll(this.projection, [batch], this.projection), this.store.workspace.transaction(settle))
-      yield* Effect.catch(handled, (error) =>
-        this.store.workspace.transaction((transaction) =>
-          Effect.andThen(
-            lease.confirmIn(transaction),
-            transaction.deadLetters.failReplay(this.cursor, { sequenceNumber, key, failure: failureText(error) })
-          )
-        )
-      )
-    })
+    return this.store.workspace.transaction((transaction) =>
+      Effect.gen({ self: this }, function* () {
+        const [free = []] = yield* this.parkWaiting(transaction, ofPartition(this.projection, this.partition, [batch]))
+        const letters = free.map((record) => this.letterOf(record, failureText(error)))
+        yield* transaction.deadLetters.park(this.cursor, letters)
+        yield* cursor.moveIn(transaction)
+      })
+    )
   }
 }
-
-/** Where a projection's handlers and hooks work; one of `elsewhere` is only told its version. */
-export const placeOf = ({ isTransactional, version }: Projection<unknown>, { sql }: Transaction): Place =>
-  isTransactional ? { ...sql!, version } : { version }
-
-/** The name of the stored cursor. */
-export const cursorOf = ({ name, version }: Projection<unknown>, partition: number): string =>
-  `projection ${name}\u0001${version}\u0001${partition}`
-
-/** What a cursor belongs to, beside the query: events would be dealt out anew among another number of partitions. */
-export const identityOf = ({ partitions }: Projection<unknown>): string =>
-  partitions === 1 ? "" : ` in ${partitions} partitions`
 
 const countOf = (batches: ReadonlyArray<EventBatch>): number => {
   let count = 0

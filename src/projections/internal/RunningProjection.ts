@@ -1,17 +1,19 @@
-/** A projection in a worker: its parts, its hooks, and what can be asked of it. */
+/** A projection in a worker: its parts, what tends them, and what can be asked of it. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as EventQuery from "../../stores/EventQuery.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import type { StreamStatus } from "../../stores/EventStream.ts"
-import type { Place, Projection } from "../Projection.ts"
-import { HookFailed, UnfitProjection } from "../ProjectionError.ts"
+import type { Projection } from "../Projection.ts"
+import type { HookFailed, UnfitProjection } from "../ProjectionError.ts"
 import type { PartitionStatus, ProjectionStatus } from "../ProjectionStatus.ts"
-import { carriedOut } from "./handling.ts"
-import { identityOf, placeOf, ProjectionPart } from "./ProjectionPart.ts"
+import { Hooks } from "./Hooks.ts"
+import { ProjectionPart } from "./ProjectionPart.ts"
 
 /** Milliseconds between two looks at what other workers do. */
 const lookInterval = 1_000
@@ -26,12 +28,23 @@ const states: ReadonlyArray<StreamStatus["state"]> = [
   "running"
 ]
 
-type Hook = "setup" | "reset" | "activate"
+/** When an `activate` that failed is tried again: 1 to 30 seconds apart, for ever. */
+const activation = Schedule.exponential("1 second").pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30))))
+)
 
 export class RunningProjection<R = never> {
   readonly projection: Projection<R>
   private readonly store: EventStore
   private readonly parts: ReadonlyArray<ProjectionPart<R>>
+  private readonly hooks: Hooks<R>
+  /** Parts are started and stopped by one at a time. */
+  private readonly starting = Semaphore.makeUnsafe(1)
+  private isEnding = false
+  /** The version in use, as it was a moment ago: to ask would have to wait for handlers where the database has one writer. */
+  private activeVersion = 0
+  /** What putting this version in use has failed with last. */
+  private activationError: unknown
 
   constructor(store: EventStore, projection: Projection<R>, leaseMs: number) {
     this.store = store
@@ -40,52 +53,48 @@ export class RunningProjection<R = never> {
       { length: projection.partitions },
       (_, partition) => new ProjectionPart(store, projection, partition, leaseMs)
     )
+    this.hooks = new Hooks(store, projection, leaseMs, this.cursors)
   }
 
-  /** Sets the query model up and starts to follow the log. Ends with the scope: what is under way is finished first. */
+  /** Sets the query model up, starts to follow the log, and looks after that until the scope ends. */
   readonly start: Effect.Effect<void, EventStoreError | HookFailed | UnfitProjection, R | Scope.Scope> = Effect.gen(
     { self: this },
     function* () {
-      yield* this.setUp
-      yield* Effect.addFinalizer(() => this.stop)
+      yield* this.hooks.setUp
+      this.activeVersion = yield* this.hooks.activeVersion
       for (const part of this.parts) yield* part.start
-      yield* Effect.forkScoped(Effect.ignore(this.activateWhenCaughtUp))
-      if (this.projection.onFailure === "park") yield* Effect.forkScoped(this.lookForReplays)
+      yield* Effect.forkScoped(this.activate)
+      yield* Effect.forkScoped(this.tend)
     }
   )
 
-  /** Starts what has stopped again, and resumes what is paused. */
-  readonly resume: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
-    yield* this.setPaused(false)
-    for (const part of this.parts) {
-      const status = yield* part.following!.status
-      if (status.state === "stopped") {
-        yield* part.following!.ended
-        yield* part.start
-      } else yield* part.following!.wake
-    }
+  /** No handler starts any more, at once; resolves when those that run have finished. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    this.isEnding = true
+    const unsubscribe = Effect.suspend(() =>
+      Effect.forEach(this.parts, ({ following }) => following?.unsubscribe ?? Effect.void)
+    )
+    const ended = Effect.suspend(() =>
+      Effect.forEach(this.parts, ({ following }) => following?.ended ?? Effect.void, { concurrency: "unbounded" })
+    )
+    // One that is about to start is waited for and ended too.
+    return Effect.andThen(unsubscribe, this.starting.withPermit(Effect.andThen(unsubscribe, ended))).pipe(Effect.asVoid)
   })
+
+  /** Resumes what is paused, and starts what has stopped again. */
+  get resume(): Effect.Effect<void, EventStoreError, R> {
+    return Effect.andThen(this.hooks.setPaused(false), this.startAgain)
+  }
 
   /** For every worker, until it is resumed. What is under way may finish. */
-  readonly pause: Effect.Effect<void, EventStoreError> = Effect.suspend(() => this.setPaused(true))
+  get pause(): Effect.Effect<void, EventStoreError, R> {
+    return Effect.andThen(this.hooks.setPaused(true), this.wake)
+  }
 
   /** Empties the query model and starts over at the beginning, wherever it runs. */
-  readonly rebuild: Effect.Effect<void, EventStoreError | HookFailed, R> = Effect.gen({ self: this }, function* () {
-    const { isTransactional } = this.projection
-    const hooks = (place: Place) => Effect.andThen(this.hook("reset", place), this.hook("setup", place))
-    yield* this.store.workspace.transaction((transaction) =>
-      Effect.gen({ self: this }, function* () {
-        // In the order in which a handler's transaction takes its locks: the query model first, then the cursor.
-        if (isTransactional) yield* hooks(placeOf(this.projection, transaction))
-        for (const cursor of this.cursors) {
-          yield* transaction.cursors.reset(cursor, 0)
-          yield* transaction.deadLetters.clear(cursor)
-        }
-      })
-    )
-    if (!isTransactional) yield* hooks(this.projection)
-    yield* this.wake
-  })
+  get rebuild(): Effect.Effect<void, EventStoreError | HookFailed, R> {
+    return Effect.andThen(this.hooks.rebuild(this.wake), this.startAgain)
+  }
 
   /** Asks for another try of dead letters, and says of how many. */
   replay(key: string | undefined): Effect.Effect<number, EventStoreError> {
@@ -93,7 +102,8 @@ export class RunningProjection<R = never> {
       const asked = yield* this.store.workspace.transaction(({ deadLetters }) =>
         Effect.forEach(this.cursors, (cursor) => deadLetters.requestReplay(cursor, key))
       )
-      for (const part of this.parts) yield* part.lookForReplays
+      for (const { replaying } of this.parts) replaying?.ask()
+      yield* this.wake
       return asked.reduce((sum, count) => sum + count, 0)
     })
   }
@@ -121,7 +131,7 @@ export class RunningProjection<R = never> {
 
   /** Resolves when every part has come to the number, wherever it runs. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.parts, (part) => part.following!.reached(sequenceNumber), { discard: true })
+    return Effect.forEach(this.parts, (part) => part.reached(sequenceNumber), { discard: true })
   }
 
   readonly position: Effect.Effect<number> = Effect.suspend(() =>
@@ -133,19 +143,18 @@ export class RunningProjection<R = never> {
     const partitions = yield* this.partitions
     const position = yield* this.position
     const headSequenceNumber = yield* this.store.workspace.head
-    const active = yield* this.store.workspace.transaction(({ versions }) => versions.active(name))
     const worst = partitions.reduce((a, b) => (states.indexOf(b.state) < states.indexOf(a.state) ? b : a))
     return {
       name,
       version,
-      active: active === version,
+      active: this.activeVersion === version,
       state: worst.state,
       position,
       headSequenceNumber,
       lag: Math.max(0, headSequenceNumber - position),
       lagMs: yield* this.ageOfNext(position, headSequenceNumber),
       rate: this.parts.reduce((sum, part) => sum + part.throughput.rate, 0),
-      lastError: worst.failures > 0 || worst.state === "stopped" ? worst.lastError : undefined,
+      lastError: worst.failures > 0 || worst.state === "stopped" ? worst.lastError : this.activationError,
       partitions
     }
   })
@@ -169,72 +178,49 @@ export class RunningProjection<R = never> {
     })
   }
 
-  /** The cursors are made first: their rows keep others out until the hook is done. */
-  private readonly setUp = Effect.gen({ self: this }, function* () {
-    const { isTransactional, name, query, start } = this.projection
-    const from = start === "head" ? yield* this.store.workspace.head : 0
-    const about = EventQuery.canonical(query) + identityOf(this.projection)
-    yield* this.store.workspace.transaction((transaction) =>
-      Effect.gen({ self: this }, function* () {
-        if (isTransactional && transaction.sql === undefined) {
-          const problem =
-            "its query model is in the store's database, and this store has none; use Projection.elsewhere"
-          return yield* new UnfitProjection({ projection: name, problem })
-        }
-        for (const cursor of this.cursors) yield* transaction.cursors.ensure({ cursor, query: about, start: from })
-        if (isTransactional) yield* this.hook("setup", placeOf(this.projection, transaction))
-      })
-    )
-    if (!isTransactional) yield* this.hook("setup", this.projection)
-  })
-
-  /** No handler starts any more; those that run may finish. */
-  private readonly stop = Effect.suspend(() =>
-    Effect.forEach(
-      this.parts,
-      ({ following }) =>
-        following === undefined ? Effect.void : Effect.andThen(following.unsubscribe, following.ended),
-      { concurrency: "unbounded", discard: true }
-    )
-  )
-
   private get wake(): Effect.Effect<void, EventStoreError> {
     return Effect.forEach(this.parts, ({ following }) => following!.wake, { discard: true })
   }
 
-  private setPaused(paused: boolean): Effect.Effect<void, EventStoreError> {
-    return Effect.andThen(
-      this.store.workspace.transaction(({ cursors }) =>
-        Effect.forEach(this.cursors, (cursor) => cursors.setPaused(cursor, paused), { discard: true })
-      ),
-      this.wake
+  private get startAgain(): Effect.Effect<void, EventStoreError, R> {
+    return this.whileOpen((part) => part.startAgain)
+  }
+
+  /** Nothing starts here after the end. */
+  private whileOpen(work: (part: ProjectionPart<R>) => Effect.Effect<void, EventStoreError, R>) {
+    return this.starting.withPermit(
+      Effect.forEach(this.parts, (part) => (this.isEnding ? Effect.void : work(part)), { discard: true })
     )
   }
 
   /** A new version is put in use when all of it has come as far as the log was long. */
-  private readonly activateWhenCaughtUp = Effect.gen({ self: this }, function* () {
-    const { name, version } = this.projection
+  private readonly activate: Effect.Effect<void, never, R> = Effect.gen({ self: this }, function* () {
+    if (this.activeVersion >= this.projection.version) return
     yield* this.reached(yield* this.store.workspace.head)
-    yield* this.store.workspace.transaction((transaction) =>
-      Effect.gen({ self: this }, function* () {
-        if (!(yield* transaction.versions.activate(name, version))) return
-        if (this.projection.isTransactional) yield* this.hook("activate", placeOf(this.projection, transaction))
-      })
-    )
-  })
+    yield* this.hooks.activate
+    this.activationError = undefined
+    this.activeVersion = yield* this.hooks.activeVersion
+  }).pipe(
+    Effect.tapError((error) => Effect.sync(() => (this.activationError = error))),
+    Effect.retry(activation),
+    Effect.ignore
+  )
 
-  /** Other workers may have been asked for another try. */
-  private readonly lookForReplays = Effect.gen({ self: this }, function* () {
+  /** Looks after what other workers have done: came past what has stopped here, asked for another try, put a version in use. */
+  private readonly tend: Effect.Effect<never, never, R> = Effect.gen({ self: this }, function* () {
+    const tended = Effect.gen({ self: this }, function* () {
+      yield* this.whileOpen((part) => part.rejoin)
+      for (const { following, replaying } of this.parts) {
+        if (replaying === undefined || (yield* following!.status).state === "waiting") continue
+        if (!(yield* this.store.workspace.transaction((transaction) => replaying.isAskedIn(transaction)))) continue
+        replaying.ask()
+        yield* following!.wake
+      }
+      this.activeVersion = yield* this.hooks.activeVersion
+    })
     while (true) {
       yield* Effect.sleep(Duration.millis(lookInterval))
-      for (const part of this.parts) yield* part.lookForReplays
+      yield* Effect.ignore(tended)
     }
   })
-
-  private hook(hook: Hook, place: Place): Effect.Effect<void, HookFailed, R> {
-    return Effect.mapError(
-      carriedOut(() => this.projection[hook]?.(place)),
-      (cause) => HookFailed.caused({ projection: this.projection.name, hook }, cause)
-    )
-  }
 }

@@ -21,9 +21,9 @@ export class Throughput {
   /** Events a second, over the last ten seconds or since the start. */
   get rate(): number {
     this.moveOn()
-    const elapsed = Math.min(span, performance.now() - this.start)
+    const elapsed = Math.max(slotLength, Math.min(span, performance.now() - this.start))
     const total = this.counts.reduce((sum, count) => sum + count, 0)
-    return elapsed === 0 ? 0 : (total * 1_000) / elapsed
+    return (total * 1_000) / elapsed
   }
 
   /** Empties the slots that have passed. */

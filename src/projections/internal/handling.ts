@@ -1,4 +1,5 @@
 /** Calls a projection's handlers and hooks: whatever they give becomes an effect, and what they throw its failure. */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -13,7 +14,7 @@ export const carriedOut = <R>(call: () => Work<R>): Effect.Effect<void, unknown,
   Effect.suspend(() => {
     const work = called(call)
     if (Result.isFailure(work)) return Effect.fail(work.failure)
-    return effectOf(work.success) ?? Effect.void
+    return failing(effectOf(work.success) ?? Effect.void)
   })
 
 /**
@@ -32,10 +33,16 @@ export const handleAll = <R>(
       if (Result.isFailure(work)) return Effect.fail(work.failure)
       const effect = effectOf(work.success)
       if (effect === undefined) continue
-      return Effect.andThen(inTime(projection, effect), handleAll(projection, batches, place, index + 1))
+      return Effect.andThen(failing(inTime(projection, effect)), handleAll(projection, batches, place, index + 1))
     }
     return Effect.void
   })
+
+/** A defect of a handler or a hook counts as its failure. */
+const failing = <R>(effect: Effect.Effect<void, unknown, R>): Effect.Effect<void, unknown, R> =>
+  Effect.catchCause(effect, (cause) =>
+    Cause.hasInterrupts(cause) ? Effect.failCause(cause) : Effect.fail(Cause.squash(cause))
+  )
 
 const called = <A>(call: () => A): Result.Result<A, unknown> => Result.try({ try: call, catch: (thrown) => thrown })
 

@@ -2,14 +2,24 @@
 import type { EventBatch, EventRecord } from "../../stores/Event.ts"
 import type { Projection } from "../Projection.ts"
 
+/** The key of an event, as the projection gives it. It is stored, so it has to be text that every database takes. */
+export const keyOf = ({ key, name }: Projection<unknown>, record: EventRecord): string => {
+  const found: unknown = key!(record)
+  if (typeof found === "string" && found.isWellFormed() && !found.includes("\0")) return found
+  throw new Error(
+    `projection ${JSON.stringify(name)}: the key of event ${record.sequenceNumber} must be well-formed text without NUL`
+  )
+}
+
 /** The events of one partition; batches of which nothing is left are left out. */
 export const ofPartition = (
-  { key, partitions }: Projection<unknown>,
+  projection: Projection<unknown>,
   partition: number,
   batches: ReadonlyArray<EventBatch>
 ): ReadonlyArray<EventBatch> => {
-  if (partitions === 1 || key === undefined) return batches
-  return filtered(batches, (record) => hash(key(record)) % partitions === partition)
+  const { partitions } = projection
+  if (partitions === 1) return batches
+  return filtered(batches, (record) => hash(keyOf(projection, record)) % partitions === partition)
 }
 
 /** Batches without the events that a predicate leaves out; batches of which nothing is left are left out too. */

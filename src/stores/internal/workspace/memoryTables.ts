@@ -173,7 +173,12 @@ const cursorTable = (rows: Table<Cursor>, now: () => number, step: Step): Cursor
         if (row === undefined) return
         rows.set(cursor, { ...row, position, epoch: row.epoch + 1, leasedUntil: 0, movedAt: now() })
       }),
-    ensure: ({ cursor, query, start }) => step(() => rows.set(cursor, rows.get(cursor) ?? create(query, start))),
+    ensure: ({ cursor, query, start }) =>
+      step(() => {
+        const row = rows.get(cursor) ?? create(query, start)
+        rows.set(cursor, row)
+        return row.query === query
+      }),
     setPaused: (cursor, paused) =>
       step(() => {
         const row = rows.get(cursor)

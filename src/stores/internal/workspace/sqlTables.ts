@@ -154,7 +154,8 @@ UPDATE ${cursors} SET position = $2, epoch = epoch + 1, leased_until = 0, moved_
 INSERT INTO ${cursors} AS c (cursor, query, log_id, position, owner, epoch, leased_until, paused, moved_at)
 SELECT $1, $2, CAST(l.log_id AS text), CAST($3 AS bigint), '', 0, 0, 0, ${now}
 FROM ${table("log")} AS l WHERE true
-ON CONFLICT (cursor) DO UPDATE SET paused = c.paused`,
+ON CONFLICT (cursor) DO UPDATE SET paused = c.paused
+RETURNING query`,
     setPaused: `UPDATE ${cursors} SET paused = $2 WHERE cursor = $1`,
     remove: `DELETE FROM ${cursors} WHERE cursor = $1`
   }
@@ -192,7 +193,8 @@ const cursorTable = (sql: ReturnType<typeof cursorSql>, run: Run): CursorTable =
         }))
       ),
     reset: (cursor, position) => Effect.asVoid(run(sql.reset, [cursor, position])),
-    ensure: ({ cursor, query, start }) => Effect.asVoid(run(sql.ensure, [cursor, query, start])),
+    ensure: ({ cursor, query, start }) =>
+      Effect.map(run(sql.ensure, [cursor, query, start]), ([row]) => row?.["query"] === query),
     setPaused: (cursor, paused) => Effect.asVoid(run(sql.setPaused, [cursor, paused ? 1 : 0])),
     remove: (cursor) => Effect.asVoid(run(sql.remove, [cursor]))
   }

@@ -1,0 +1,110 @@
+/** Tries dead letters again, on request: between two deliveries, under the lease of their cursor, one key's part of a batch at a time. */
+import * as Effect from "effect/Effect"
+import type { EventBatch } from "../../stores/Event.ts"
+import type { EventStore } from "../../stores/EventStore.ts"
+import { EventStoreError } from "../../stores/EventStoreError.ts"
+import type { HeldLease, Transaction } from "../../stores/Workspace.ts"
+import type { Projection } from "../Projection.ts"
+import { failureText } from "./failureText.ts"
+import { handleAll } from "./handling.ts"
+import { inTransaction } from "./place.ts"
+
+/** A letter, as far as it says what to try again. */
+interface Letter {
+  readonly key: string
+  readonly sequenceNumber: number
+}
+
+export class Replaying<R> {
+  private readonly store: EventStore
+  private readonly projection: Projection<R>
+  private readonly cursor: string
+  private readonly leaseMs: number
+  /** Whether another try may have been asked for. */
+  private mayBeAsked = true
+
+  constructor(store: EventStore, projection: Projection<R>, cursor: string, leaseMs: number) {
+    this.store = store
+    this.projection = projection
+    this.cursor = cursor
+    this.leaseMs = leaseMs
+  }
+
+  /** Another try was asked for. */
+  ask(): void {
+    this.mayBeAsked = true
+  }
+
+  /** Whether another try was asked for, by whomever. */
+  isAskedIn({ deadLetters }: Transaction): Effect.Effect<boolean, EventStoreError> {
+    return Effect.map(deadLetters.toReplay(this.cursor, 1), (letters) => letters.length > 0)
+  }
+
+  /** Tries the first letter of which that was asked, then comes `again`: nothing starts here after the stream's end. */
+  run(lease: HeldLease, again: Effect.Effect<void, EventStoreError>): Effect.Effect<void, unknown, R> {
+    return Effect.gen({ self: this }, function* () {
+      if (!this.mayBeAsked) return
+      const [letter] = yield* this.store.workspace.transaction(({ deadLetters }) =>
+        deadLetters.toReplay(this.cursor, 1)
+      )
+      this.mayBeAsked = letter !== undefined
+      if (letter === undefined) return
+      yield* this.tryAgain(lease, letter)
+      yield* Effect.ignore(again)
+    })
+  }
+
+  /** In the end the key's letters are fewer, or wait again. What the store's failure has cut short is not decided. */
+  private tryAgain(lease: HeldLease, letter: Letter): Effect.Effect<void, unknown, R> {
+    return Effect.catch(this.handled(lease, letter), (error) =>
+      isOfStore(error)
+        ? Effect.fail(error)
+        : this.store.workspace.transaction((transaction) =>
+            Effect.andThen(
+              lease.confirmIn(transaction),
+              transaction.deadLetters.failReplay(this.cursor, { ...letter, failure: failureText(error) })
+            )
+          )
+    )
+  }
+
+  private handled(lease: HeldLease, letter: Letter): Effect.Effect<void, unknown, R> {
+    return Effect.gen({ self: this }, function* () {
+      const batch = yield* this.batchOf(letter)
+      const numbers = batch.map((record) => record.sequenceNumber)
+      const settle = (transaction: Transaction) =>
+        Effect.gen({ self: this }, function* () {
+          yield* lease.confirmIn(transaction)
+          yield* transaction.deadLetters.remove(this.cursor, numbers)
+          // What was set aside behind them since somebody asked is due as well.
+          yield* transaction.deadLetters.requestReplay(this.cursor, letter.key)
+        })
+      if (this.projection.isTransactional) {
+        return yield* inTransaction(this.store, this.projection, this.leaseMs, (transaction, place) =>
+          Effect.andThen(handleAll(this.projection, [batch], place), settle(transaction))
+        )
+      }
+      yield* handleAll(this.projection, [batch], { version: this.projection.version })
+      yield* this.store.workspace.transaction(settle)
+    })
+  }
+
+  /** The events of the letter's batch that wait under its key: others were handled already, or dropped. */
+  private batchOf({ key, sequenceNumber }: Letter): Effect.Effect<EventBatch, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      const { batches } = yield* this.store.workspace.page(this.projection.query, sequenceNumber - 1, 1)
+      const whole = batches[0] ?? []
+      if (whole[0]?.sequenceNumber !== sequenceNumber)
+        return yield* Effect.fail(new Error("its event is not in the log"))
+      const letters = yield* this.store.workspace.transaction(({ deadLetters }) =>
+        deadLetters.list(this.cursor, sequenceNumber - 1, whole.length)
+      )
+      const waiting = new Set(letters.filter((letter) => letter.key === key).map((letter) => letter.sequenceNumber))
+      return whole.filter((record) => waiting.has(record.sequenceNumber))
+    })
+  }
+}
+
+const isOfStore = (error: unknown): boolean =>
+  error instanceof EventStoreError &&
+  (error.reason.retryable || error.reason._tag === "Fenced" || error.reason._tag === "StoreClosed")
