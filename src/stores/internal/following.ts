@@ -75,9 +75,13 @@ export class Followers {
           this.active.get(cursor)?.registration.call()
         })
         const stream = new Stream(this.backend, followed, registration)
-        const first = yield* Effect.onError(restore(stream.claim), () => leave)
+        const first = yield* Effect.onError(restore(stream.claim), () => Effect.andThen(leave, stream.letGo))
         this.running.add(entry)
-        const following = yield* registration.run(this.backend, Effect.ensuring(stream.deliverFrom(first), end), true)
+        const following = yield* registration.run(
+          this.backend,
+          Effect.ensuring(stream.deliverFrom(first), Effect.andThen(stream.letGo, end)),
+          true
+        )
         const unsubscribe = Effect.andThen(leave, following.unsubscribe)
         entry.following = { ...following, unsubscribe, wake: stream.look }
         if (!this.isClosing) return entry.following
@@ -114,6 +118,8 @@ class Stream<E, R> {
   private readonly owner: string
   /** The lease that is held. */
   private lease: CursorLease | undefined
+  /** One that was granted and is not held yet. */
+  private granted: CursorLease | undefined
 
   constructor(backend: StoreBackend, followed: Followed<E, R>, registration: Registration) {
     this.backend = backend
@@ -127,28 +133,41 @@ class Stream<E, R> {
   }
 
   /**
-   * Asks for the lease. Fails where the cursor belongs to another query or another log, or lies ahead of it (D4, D7). One that is
-   * granted and not noticed any more, for it was interrupted, lasts as long as a lease does.
+   * Asks for the lease. Fails where the cursor belongs to another query or another log, or lies ahead of it (D4, D7). What is
+   * granted is never lost sight of, whenever this is interrupted.
    */
   readonly claim: Effect.Effect<CursorLease | Taken, EventStoreError> = Effect.gen({ self: this }, function* () {
     const { cursor, identity = "", leaseMs, name, query, start } = this.followed
     // Not within the transaction: that would take a second connection.
     const from = start === "head" ? yield* this.head : 0
     const askedAt = yield* monotonicMillis
-    const claimed = yield* this.backend.transaction(({ cursors }) =>
+    const asked = this.backend.transaction(({ cursors }) =>
       cursors.claim({ cursor, query: identifyingText(query) + identity, start: from, owner: this.owner, leaseMs })
+    )
+    const claimed = yield* Effect.uninterruptible(
+      Effect.tap(asked, (answer) =>
+        Effect.sync(() => {
+          if (answer._tag === "Held")
+            this.granted = new CursorLease(this.backend, this.followed, { ...answer, askedAt })
+        })
+      )
     )
     if (claimed._tag === "OtherQuery") return yield* fromReason(new DurableStreamMismatch({ stream: name }))
     const { position } = claimed
-    const lease =
-      claimed._tag === "Held" ? new CursorLease(this.backend, this.followed, { ...claimed, askedAt }) : undefined
-    const head = yield* Effect.onError(this.head, () => giveBack(lease))
+    const head = yield* Effect.onError(this.head, () => this.letGo)
     if (claimed._tag === "OtherLog" || position > head) {
-      yield* giveBack(lease)
+      yield* this.letGo
       return yield* fromReason(new CursorAheadOfLog({ stream: name, cursor: position, headSequenceNumber: head }))
     }
     this.registration.startFrom(position)
-    return lease ?? (claimed as Taken)
+    return this.granted ?? (claimed as Taken)
+  })
+
+  /** Gives back what was granted and never held. */
+  readonly letGo: Effect.Effect<void> = Effect.suspend(() => {
+    const { granted } = this
+    this.granted = undefined
+    return granted === undefined ? Effect.void : Effect.ignore(granted.release)
   })
 
   /** Delivers while the lease is held, waits for it otherwise. */
@@ -158,6 +177,7 @@ class Stream<E, R> {
         if (claimed instanceof CursorLease) {
           this.registration.become("running")
           this.lease = claimed
+          this.granted = undefined
           yield* this.hold(claimed)
           this.lease = undefined
         } else {
@@ -267,8 +287,5 @@ class Stream<E, R> {
     })
   }
 }
-
-const giveBack = (lease: CursorLease | undefined): Effect.Effect<void> =>
-  lease === undefined ? Effect.void : Effect.ignore(lease.release)
 
 type Taken = Extract<Claimed, { readonly _tag: "Taken" }>
