@@ -1,0 +1,185 @@
+/** What becomes of a projection whose handler fails, and of the events behind. */
+import assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { describe } from "vitest"
+import { DecodeError } from "../../src/decider/EventCatalog.ts"
+import { HandlerTimedOut } from "../../src/projections/ProjectionError.ts"
+import * as Projection from "../../src/projections/Projection.ts"
+import { event, eventually, range } from "../../src/testing/conformance/expectations.ts"
+import { itEffect } from "../support/it.ts"
+import {
+  appendEach,
+  databases,
+  Events,
+  eventuallyStatus,
+  listing,
+  makeModel,
+  makeNotes,
+  memory,
+  numbersOf,
+  sharedLog,
+  sold,
+  startWorker
+} from "./sales.ts"
+
+for (const under of [memory, ...databases]) {
+  describe(under.name, () => {
+    itEffect("a failing handler is tried again, then stops with its error, and nothing behind is handled", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const notes = makeNotes()
+        let isBroken = true
+        let tries = 0
+        const projection = Projection.elsewhere({
+          name: "failing",
+          events: Events,
+          retry: Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3)]),
+          handle: (events, run) => {
+            assert.deepStrictEqual(run, { version: 1 })
+            if (isBroken && numbersOf(events).includes(2)) {
+              tries += 1
+              return Effect.fail(new Error(`try ${tries}`))
+            }
+            return notes.handle(events)
+          }
+        })
+        yield* appendEach(store, [sold(), sold(), sold(), sold()])
+        const worker = yield* startWorker(store, [projection])
+        yield* eventuallyStatus(worker, projection, "it retries", ({ state }) => state === "retrying")
+        const status = yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
+        assert.equal(tries, 4)
+        assert.deepStrictEqual(notes.calls, [[1]])
+        assert.equal((status.lastError as Error).message, "try 4")
+        assert.deepStrictEqual(
+          [status.position, status.headSequenceNumber, status.lag, status.partitions[0]?.failures],
+          [1, 4, 3, 4]
+        )
+        isBroken = false
+        // Asked for twice at once: started once.
+        yield* Effect.all([worker.resume(projection), worker.resume("failing")], { concurrency: "unbounded" })
+        yield* worker.waitFor(projection, 4)
+        assert.deepStrictEqual(notes.calls, [[1], [2], [3], [4]])
+        assert.equal((yield* worker.status(projection)).lastError, undefined)
+      })
+    )
+
+    itEffect("a handler that never settles fails after its time, and the batch is tried again", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        let tries = 0
+        const projection = Projection.elsewhere({
+          name: "slow",
+          events: Events,
+          timeout: "30 millis",
+          retry: Schedule.recurs(1),
+          handle: () => (++tries === 1 ? new Promise(() => undefined) : Effect.never)
+        })
+        yield* store.append([sold()])
+        const worker = yield* startWorker(store, [projection])
+        const { lastError, position } = yield* eventuallyStatus(
+          worker,
+          projection,
+          "it stops",
+          ({ state }) => state === "stopped"
+        )
+        assert.ok(lastError instanceof HandlerTimedOut)
+        assert.deepStrictEqual([lastError.projection, lastError.afterMs, position, tries], ["slow", 30, 0, 2])
+      })
+    )
+
+    itEffect("an event that the catalog cannot decode stops the projection, with its number and its type", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const notes = makeNotes()
+        const projection = Projection.elsewhere({
+          name: "strict",
+          events: Events,
+          retry: Schedule.recurs(0),
+          handle: notes.handle
+        })
+        yield* appendEach(store, [sold(), event("Sold", { buyer: 7 }), sold()])
+        const worker = yield* startWorker(store, [projection])
+        const status = yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
+        assert.ok(status.lastError instanceof DecodeError)
+        assert.match(status.lastError.message, /2/)
+        assert.match(status.lastError.message, /Sold/)
+        assert.deepStrictEqual([status.position, notes.calls], [1, [[1]]])
+      })
+    )
+
+    itEffect("a defect of a handler counts as its failure", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        let tries = 0
+        const projection = Projection.elsewhere({
+          name: "dying",
+          events: Events,
+          retry: Schedule.recurs(1),
+          handle: () => (++tries === 1 ? Effect.die(new Error("dead")) : Effect.void)
+        })
+        yield* store.append([sold()])
+        const worker = yield* startWorker(store, [projection])
+        yield* worker.waitFor(projection, 1)
+        assert.equal(tries, 2)
+      })
+    )
+  })
+}
+
+for (const under of databases) {
+  describe(`${under.name}, two workers`, () => {
+    itEffect("a worker that has stopped stands by again when another one came past the failure", () =>
+      Effect.gen(function* () {
+        const open = yield* sharedLog(under)
+        const [one, other] = [yield* open, yield* open]
+        const model = yield* makeModel(one)
+        let isBroken = true
+        const broken = listing(model, {
+          retry: Schedule.recurs(0),
+          handle: (events, transaction) => {
+            if (isBroken) throw new Error("broken here")
+            return model.handle(events, transaction)
+          }
+        })
+        yield* one.append([sold()])
+        const first = yield* startWorker(one, [broken])
+        yield* eventuallyStatus(first, broken, "it stops", ({ state }) => state === "stopped")
+        const sound = listing(model)
+        const second = yield* startWorker(other, [sound])
+        yield* second.waitFor(sound, 1)
+        yield* eventuallyStatus(first, broken, "it stands by", ({ state }) => state === "waiting")
+        isBroken = false
+        yield* second.stop
+        yield* one.append([sold()])
+        yield* first.waitFor(broken, 2)
+        assert.deepStrictEqual(yield* model.numbers, [1, 2])
+      })
+    )
+
+    itEffect("who waits for a stopped projection is answered when another worker comes to the number", () =>
+      Effect.gen(function* () {
+        const open = yield* sharedLog(under)
+        const [one, other] = [yield* open, yield* open]
+        const model = yield* makeModel(one)
+        const broken = listing(model, {
+          retry: Schedule.recurs(0),
+          handle: () => {
+            throw new Error("broken here")
+          }
+        })
+        yield* appendEach(one, [sold(), sold()])
+        const first = yield* startWorker(one, [broken])
+        yield* eventuallyStatus(first, broken, "it stops", ({ state }) => state === "stopped")
+        let isAnswered = false
+        yield* Effect.forkScoped(
+          Effect.tap(first.waitFor(broken, 2, { timeout: "20 seconds" }), () => Effect.sync(() => (isAnswered = true)))
+        )
+        const second = yield* startWorker(other, [listing(model)])
+        yield* second.waitFor(model.table, 2)
+        yield* eventually("the waiter is answered", () => isAnswered)
+        assert.deepStrictEqual(yield* model.numbers, range(1, 2))
+      })
+    )
+  })
+}
