@@ -42,11 +42,11 @@ for (const under of databases) {
           const projection = listing(model, { reset: ({ execute }) => execute(sql(model)) })
           const runs = yield* startWorker(one, [projection])
           const asks = yield* startWorker(other, [projection])
-          let isAppending = true
+          const state = { isAppending: true }
           const appending = yield* Effect.forkScoped(
             Effect.gen(function* () {
               let last = 0
-              while (isAppending) {
+              while (state.isAppending) {
                 last = (yield* one.append([sold(), sold()])).lastSequenceNumber
                 yield* Effect.sleep("5 millis")
               }
@@ -57,7 +57,7 @@ for (const under of databases) {
             yield* runs.waitFor(projection, round * 20, { timeout: "20 seconds" })
             yield* inTime(asks.rebuild(projection), "it is rebuilt")
           }
-          isAppending = false
+          state.isAppending = false
           const last = yield* inTime(Fiber.join(appending), "appending ends")
           yield* runs.waitFor(projection, last, { timeout: "20 seconds" })
           yield* asks.waitFor(projection, last, { timeout: "20 seconds" })

@@ -1,5 +1,6 @@
 /** The events, the query models and the workers of these tests, on every store that has what they need. */
 import assert from "node:assert/strict"
+import { isDeepStrictEqual } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
@@ -40,6 +41,9 @@ export const sharedLog = (under: StoreUnderTest) => under.reopen!
 
 /** Workers that have nothing to wait for. */
 export const lease = "500 millis"
+
+/** Milliseconds that a wait may take; far beyond what anything here needs. */
+const patience = 20_000
 
 /** A worker that can be stopped before the test ends. */
 export interface RunningWorker extends ProjectionWorker.ProjectionWorker {
@@ -141,21 +145,17 @@ export const eventuallyStatus = (
     )
   })
 
-/** Waits until the effect gives what is wanted. */
+/** Waits until the effect gives what is wanted; says what it gave last where it never does. */
 export const eventuallyEqual = <A, E>(what: string, effect: Effect.Effect<A, E>, wanted: A): Effect.Effect<void, E> =>
-  inTime(
-    Effect.gen(function* () {
-      while (true) {
-        const found = yield* effect
-        try {
-          return assert.deepStrictEqual(found, wanted)
-        } catch {
-          yield* Effect.sleep("5 millis")
-        }
-      }
-    }),
-    what
-  )
+  Effect.gen(function* () {
+    const until = performance.now() + patience
+    while (true) {
+      const found = yield* effect
+      if (isDeepStrictEqual(found, wanted)) return
+      if (performance.now() > until) return assert.deepStrictEqual(found, wanted, what)
+      yield* Effect.sleep("5 millis")
+    }
+  })
 
 /** Appends events, each by itself. */
 export const appendEach = (store: EventStore, events: ReadonlyArray<NewEvent>): Effect.Effect<void, EventStoreError> =>

@@ -126,10 +126,10 @@ for (const under of databases) {
         yield* asks.pause(projection)
         yield* eventuallyStatus(runs, projection, "the idle one pauses", ({ state }) => state === "paused")
         yield* asks.resume(projection)
-        let isAppending = true
+        const state = { isAppending: true }
         yield* Effect.forkScoped(
           Effect.gen(function* () {
-            while (isAppending) yield* Effect.orDie(other.append([sold()]))
+            while (state.isAppending) yield* Effect.orDie(other.append([sold()]))
           })
         )
         yield* asks.waitFor(projection, 20)
@@ -138,7 +138,7 @@ for (const under of databases) {
         yield* eventuallyStatus(asks, projection, "the other one pauses", ({ state }) => state === "paused")
         const { length } = yield* model.numbers
         yield* other.append([sold()])
-        isAppending = false
+        state.isAppending = false
         yield* runs.stop
         yield* asks.stop
         const third = yield* startWorker(one, [projection], long)

@@ -33,6 +33,10 @@ const activation = Schedule.exponential("1 second").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30))))
 )
 
+/** A process that was frozen for too long has lost its turn; setting up may happen again. */
+const isFenced = (error: EventStoreError | HookFailed | UnfitProjection): boolean =>
+  error._tag === "EventStoreError" && error.reason._tag === "Fenced"
+
 export class RunningProjection<R = never> {
   readonly projection: Projection<R>
   private readonly store: EventStore
@@ -60,7 +64,7 @@ export class RunningProjection<R = never> {
   readonly start: Effect.Effect<void, EventStoreError | HookFailed | UnfitProjection, R | Scope.Scope> = Effect.gen(
     { self: this },
     function* () {
-      yield* this.hooks.setUp
+      yield* Effect.retry(this.hooks.setUp, { while: isFenced, times: 3 })
       this.activeVersion = yield* this.hooks.activeVersion
       for (const part of this.parts) yield* part.start
       yield* Effect.forkScoped(this.activate)

@@ -2,19 +2,20 @@
  * Hooks of a projection run one at a time, whichever process and whichever version they are of: under a lease of their own, so that
  * they neither wait for handlers nor hold them up.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import { CursorAheadOfLog, Fenced, fromReason } from "../../stores/EventStoreError.ts"
-import { makeEventId } from "../../stores/internal/eventId.ts"
 import type { HeldLease } from "../../stores/Workspace.ts"
 
 /** Milliseconds between two looks at a turn that somebody else has. */
 const askInterval = 25
 
-/** Whose turn it is about, and how many milliseconds it lasts without a sign of life. */
+/** Milliseconds that a turn lasts at least without a sign of life: hooks take longer than handlers, and are rarely waited for. */
+const leastLease = 5_000
+
+/** Whose turn it is about, and how long the leases of its workers last. */
 export interface TurnOf {
   readonly projection: string
   readonly leaseMs: number
@@ -23,10 +24,11 @@ export interface TurnOf {
 /** Waits for its turn, then does the work. It is interrupted, and `Fenced`, where others had to take over. */
 export const inTurn = <A, E, R>(
   store: EventStore,
-  { leaseMs, projection }: TurnOf,
+  { projection, ...of }: TurnOf,
   work: (lease: HeldLease) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | EventStoreError, R> => {
   const cursor = `hooks ${projection}`
+  const leaseMs = Math.max(of.leaseMs, leastLease)
   const renew = (epoch: number, leaseMs: number): HeldLease["confirmIn"] => {
     return ({ cursors }) =>
       Effect.flatMap(cursors.renew(cursor, epoch, 0, leaseMs), (held) =>
@@ -60,7 +62,7 @@ const claim = (
   leaseMs: number
 ): Effect.Effect<number, EventStoreError> =>
   Effect.gen(function* () {
-    const owner = makeEventId(yield* Clock.currentTimeMillis)
+    const owner = crypto.randomUUID()
     while (true) {
       const claimed = yield* store.workspace.transaction(({ cursors }) =>
         cursors.claim({ cursor, query: "", start: 0, owner, leaseMs })

@@ -1,0 +1,54 @@
+/** Workers are killed in the middle of their transactions, again and again: what they count is the log, exactly. */
+import assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { beforeAll, describe } from "vitest"
+import { eventually, inTime, range } from "../../src/testing/conformance/expectations.ts"
+import { compilePrograms } from "../support/compiled.ts"
+import { itEffect } from "../support/it.ts"
+import { called, postgresLog, sqliteLog, startCounting } from "./processes.ts"
+import { eventuallyEqual } from "./sales.ts"
+
+const kills = 20
+
+for (const [name, log] of [
+  ["sqlite", sqliteLog],
+  ["postgres", postgresLog]
+] as const) {
+  describe(`workers on ${name} that are killed`, () => {
+    beforeAll(compilePrograms, 90_000)
+
+    itEffect(
+      `have counted every event once after ${kills} kills, while others append`,
+      () =>
+        Effect.gen(function* () {
+          const shared = yield* log
+          const start = startCounting(shared, { lease: 200, delay: 3 })
+          const state = { isOver: false }
+          const appending = yield* Effect.forkScoped(
+            Effect.gen(function* () {
+              while (!state.isOver) {
+                yield* shared.store.append([called(), called()])
+                yield* Effect.sleep("4 millis")
+              }
+            })
+          )
+          const alive = yield* Effect.all([start, start, start], { concurrency: "unbounded" })
+          for (const kill of range(1, kills)) {
+            const handling = () =>
+              alive.findIndex(({ lines }) => lines.filter((line) => line.startsWith("handling")).length > kill % 4)
+            yield* eventually(`somebody handles events, kill ${kill}`, () => handling() >= 0)
+            const [victim] = alive.splice(handling(), 1)
+            yield* victim!.kill
+            alive.push(yield* start)
+          }
+          state.isOver = true
+          yield* inTime(Fiber.join(appending), "appending ends")
+          const head = yield* shared.store.workspace.head
+          assert.ok(head > 2 * kills)
+          yield* eventuallyEqual("the rest is counted", shared.counted, [head, (head * (head + 1)) / 2])
+        }),
+      { timeout: 90_000 }
+    )
+  })
+}

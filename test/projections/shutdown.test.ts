@@ -1,0 +1,143 @@
+/** When a worker ends no handler starts any more, and those that run finish and are committed. */
+import assert from "node:assert/strict"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import { describe } from "vitest"
+import * as Projection from "../../src/projections/Projection.ts"
+import { inTime, range } from "../../src/testing/conformance/expectations.ts"
+import { itEffect } from "../support/it.ts"
+import {
+  appendEach,
+  byBuyer,
+  databases,
+  Events,
+  eventuallyStatus,
+  listing,
+  makeModel,
+  memory,
+  numbersOf,
+  sharedLog,
+  sold,
+  startWorker
+} from "./sales.ts"
+
+for (const under of [memory, ...databases]) {
+  describe(under.name, () => {
+    itEffect("the handlers of one projection stop while that of another is waited for", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const [started, mayFinish] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const calls: Array<number> = []
+        const quick = Projection.elsewhere({
+          name: "quick",
+          events: Events,
+          handle: (events) => {
+            calls.push(...numbersOf(events))
+          }
+        })
+        let finished = 0
+        const slow = Projection.elsewhere({
+          name: "slow",
+          events: Events,
+          handle: () =>
+            Effect.gen(function* () {
+              yield* Deferred.succeed(started, undefined)
+              yield* Deferred.await(mayFinish)
+              finished += 1
+            })
+        })
+        yield* appendEach(store, [sold(), sold()])
+        // Whichever comes first.
+        const worker = yield* startWorker(store, [quick, slow, { ...quick, name: "quick too" }])
+        yield* inTime(Deferred.await(started), "the handler runs")
+        yield* worker.waitFor(quick, 2)
+        yield* worker.waitFor("quick too", 2)
+        const stopping = yield* Effect.forkScoped(worker.stop, { startImmediately: true })
+        yield* eventuallyStatus(worker, "quick", "it has stopped", ({ state }) => state === "unsubscribed")
+        const before = calls.length
+        yield* appendEach(store, [sold(), sold(), sold()])
+        const head = yield* store.workspace.head
+        yield* store.workspace.awaitChange(head - 1)
+        assert.equal(stopping.pollUnsafe(), undefined)
+        yield* Deferred.succeed(mayFinish, undefined)
+        yield* inTime(Fiber.join(stopping), "the worker ends")
+        assert.deepStrictEqual([calls.length, finished], [before, 1])
+        // What was finished is committed: it does not come again.
+        const again = yield* startWorker(store, [slow])
+        yield* again.waitFor(slow, 5)
+        assert.equal(finished, 5)
+      })
+    )
+
+    itEffect("a worker that ends in the middle of a replay starts none of the rest", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const [started, mayFinish] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        let isBroken = true
+        const replayed: Array<number> = []
+        const projection = Projection.elsewhere({
+          name: "parking",
+          events: Events,
+          onFailure: "park",
+          key: byBuyer,
+          handle: (events) =>
+            Effect.gen(function* () {
+              if (isBroken) return yield* Effect.fail(new Error("bad"))
+              replayed.push(...numbersOf(events))
+              yield* Deferred.succeed(started, undefined)
+              yield* Deferred.await(mayFinish)
+            }),
+          retry: Schedule.recurs(0)
+        })
+        yield* appendEach(
+          store,
+          range(1, 5).map(() => sold("bob"))
+        )
+        const worker = yield* startWorker(store, [projection])
+        yield* worker.waitFor(projection, 5)
+        isBroken = false
+        yield* worker.replay(projection)
+        yield* inTime(Deferred.await(started), "the replay has begun")
+        const stopping = yield* Effect.forkScoped(worker.stop, { startImmediately: true })
+        yield* Deferred.succeed(mayFinish, undefined)
+        yield* inTime(Fiber.join(stopping), "the worker ends")
+        assert.deepStrictEqual(replayed, [1])
+      })
+    )
+  })
+}
+
+for (const under of databases) {
+  describe(under.name, () => {
+    itEffect("what a running handler wrote is committed, and the next worker goes on behind it at once", () =>
+      Effect.gen(function* () {
+        const open = yield* sharedLog(under)
+        const [one, other] = [yield* open, yield* open]
+        const model = yield* makeModel(one)
+        const [started, mayFinish] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const projection = listing(model, {
+          handle: (events, transaction) =>
+            Effect.gen(function* () {
+              yield* model.handle(events, transaction)
+              yield* Deferred.succeed(started, undefined)
+              yield* Deferred.await(mayFinish)
+            })
+        })
+        yield* one.append([sold()])
+        // A lease that nobody could wait for: it has to be given back.
+        const worker = yield* startWorker(one, [projection], { lease: "1 hour" })
+        yield* inTime(Deferred.await(started), "the handler runs")
+        const stopping = yield* Effect.forkScoped(worker.stop, { startImmediately: true })
+        yield* Deferred.succeed(mayFinish, undefined)
+        yield* inTime(Fiber.join(stopping), "the worker ends")
+        assert.deepStrictEqual(yield* model.numbers, [1])
+        yield* one.append([sold()])
+        const next = yield* startWorker(other, [listing(model)], { lease: "1 hour" })
+        yield* next.waitFor(model.table, 2)
+        assert.deepStrictEqual(yield* model.numbers, [1, 2])
+      })
+    )
+  })
+}
