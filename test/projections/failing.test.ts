@@ -6,6 +6,7 @@ import { describe } from "vitest"
 import { DecodeError } from "../../src/decider/EventCatalog.ts"
 import { HandlerTimedOut } from "../../src/projections/ProjectionError.ts"
 import * as Projection from "../../src/projections/Projection.ts"
+import type { EventStore } from "../../src/stores/EventStore.ts"
 import { event, eventually, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
 import {
@@ -56,11 +57,42 @@ for (const under of [memory, ...databases]) {
           [1, 4, 3, 4]
         )
         isBroken = false
-        // Asked for twice at once: started once.
-        yield* Effect.all([worker.resume(projection), worker.resume("failing")], { concurrency: "unbounded" })
+        yield* worker.resume(projection)
         yield* worker.waitFor(projection, 4)
         assert.deepStrictEqual(notes.calls, [[1], [2], [3], [4]])
         assert.equal((yield* worker.status(projection)).lastError, undefined)
+      })
+    )
+
+    itEffect("what has stopped is started once, however many ask for it at once", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        let starts = 0
+        const slow: EventStore = {
+          ...store,
+          workspace: {
+            ...store.workspace,
+            follow: (options) =>
+              Effect.andThen(
+                Effect.suspend(() => (++starts > 1 ? Effect.sleep("200 millis") : Effect.void)),
+                store.workspace.follow(options)
+              )
+          }
+        }
+        let isBroken = true
+        const projection = Projection.elsewhere({
+          name: "failing",
+          events: Events,
+          retry: Schedule.recurs(0),
+          handle: () => (isBroken ? Effect.fail(new Error("broken")) : undefined)
+        })
+        yield* store.append([sold()])
+        const worker = yield* startWorker(slow, [projection])
+        yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
+        isBroken = false
+        yield* Effect.forEach(range(1, 3), () => worker.resume(projection), { concurrency: "unbounded" })
+        yield* worker.waitFor(projection, 1)
+        assert.equal(starts, 2)
       })
     )
 

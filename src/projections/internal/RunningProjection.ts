@@ -224,7 +224,7 @@ export class RunningProjection<R = never> {
     })
     while (true) {
       yield* Effect.sleep(Duration.millis(lookInterval))
-      yield* Effect.ignore(tended)
+      yield* Effect.exit(tended)
     }
   })
 }

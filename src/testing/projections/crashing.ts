@@ -49,12 +49,12 @@ export const crashing = (store: EventStore, crash: CrashPoint): EventStore => {
   const follow: Workspace["follow"] = (options) =>
     workspace.follow({
       ...options,
-      deliver: (batches, { move, moveIn }) =>
+      deliver: (batches, cursor) =>
         options.deliver(batches, {
-          moveIn,
+          ...cursor,
           move: crash
             .step("after the handler, before the cursor moves")
-            .pipe(Effect.andThen(move), Effect.andThen(crash.step("after the cursor has moved")))
+            .pipe(Effect.andThen(cursor.move), Effect.andThen(crash.step("after the cursor has moved")))
         })
     })
   return { ...store, workspace: { ...workspace, transaction, follow } }

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, afterEach, describe, expect, it } from "vitest"
 import { Application, EventStoreError, MemoryStore, WrongRevision } from "evolvent"
 import { SqliteStore } from "evolvent/sqlite"
-import { deposit, depositEvent, Insufficient, misbehave, streamOf, withdraw } from "./accounts.ts"
+import { deposit, depositEvent, Insufficient, misbehave, streamOf, withdraw } from "./dispatch/accounts.ts"
 
 const one = { account: "a", amount: 1 }
 const folder = mkdtempSync(join(tmpdir(), "evolvent-application-"))
