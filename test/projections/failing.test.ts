@@ -7,7 +7,8 @@ import { DecodeError } from "../../src/decider/EventCatalog.ts"
 import { HandlerTimedOut } from "../../src/projections/ProjectionError.ts"
 import * as Projection from "../../src/projections/Projection.ts"
 import type { EventStore } from "../../src/stores/EventStore.ts"
-import { event, eventually, range } from "../../src/testing/conformance/expectations.ts"
+import { EventStoreError } from "../../src/stores/EventStoreError.ts"
+import { event, eventually, inTime, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
 import {
   appendEach,
@@ -19,6 +20,7 @@ import {
   makeNotes,
   memory,
   numbersOf,
+  postgres,
   sharedLog,
   sold,
   startWorker
@@ -32,6 +34,7 @@ for (const under of [memory, ...databases]) {
         const notes = makeNotes()
         let isBroken = true
         let tries = 0
+        const times: Array<number> = []
         const projection = Projection.elsewhere({
           name: "failing",
           events: Events,
@@ -40,6 +43,7 @@ for (const under of [memory, ...databases]) {
             assert.deepStrictEqual(run, { version: 1 })
             if (isBroken && numbersOf(events).includes(2)) {
               tries += 1
+              times.push(performance.now())
               return Effect.fail(new Error(`try ${tries}`))
             }
             return notes.handle(events)
@@ -47,9 +51,13 @@ for (const under of [memory, ...databases]) {
         })
         yield* appendEach(store, [sold(), sold(), sold(), sold()])
         const worker = yield* startWorker(store, [projection])
-        yield* eventuallyStatus(worker, projection, "it retries", ({ state }) => state === "retrying")
         const status = yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
         assert.equal(tries, 4)
+        const pauses = times.slice(1).map((time, index) => time - times[index]!)
+        assert.ok(
+          pauses.every((pause) => pause >= 19),
+          `${pauses}`
+        )
         assert.deepStrictEqual(notes.calls, [[1]])
         assert.equal((status.lastError as Error).message, "try 4")
         assert.deepStrictEqual(
@@ -61,6 +69,24 @@ for (const under of [memory, ...databases]) {
         yield* worker.waitFor(projection, 4)
         assert.deepStrictEqual(notes.calls, [[1], [2], [3], [4]])
         assert.equal((yield* worker.status(projection)).lastError, undefined)
+      })
+    )
+
+    itEffect("a projection that is about to try again says so, and ends at once", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const projection = Projection.elsewhere({
+          name: "failing",
+          events: Events,
+          retry: Schedule.spaced("1 hour"),
+          handle: () => Effect.fail(new Error("broken"))
+        })
+        yield* appendEach(store, [sold(), sold()])
+        const worker = yield* startWorker(store, [projection])
+        const status = yield* eventuallyStatus(worker, projection, "it retries", ({ state }) => state === "retrying")
+        assert.deepStrictEqual([status.position, status.lag, status.partitions[0]?.failures], [0, 2, 1])
+        assert.match(String(status.lastError), /broken/)
+        yield* inTime(worker.stop, "it ends")
       })
     )
 
@@ -215,3 +241,22 @@ for (const under of databases) {
     )
   })
 }
+
+describe("postgres", () => {
+  itEffect("a handler that leaves its transaction idle for more than a lease fails, and is no outage", () =>
+    Effect.gen(function* () {
+      const store = yield* postgres.make
+      const model = yield* makeModel(store)
+      const projection = listing(model, {
+        retry: Schedule.recurs(1),
+        handle: (events, transaction) => Effect.andThen(Effect.sleep("2 seconds"), model.handle(events, transaction))
+      })
+      yield* store.append([sold()])
+      const worker = yield* startWorker(store, [projection], { lease: "300 millis" })
+      const { lastError } = yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
+      assert.ok(lastError instanceof EventStoreError && lastError.reason._tag === "StoreUnavailable")
+      assert.deepStrictEqual([lastError.reason.code, lastError.reason.retryable], ["25P03", false])
+      assert.deepStrictEqual(yield* model.numbers, [])
+    })
+  )
+})

@@ -102,15 +102,16 @@ for (const under of databases) {
       Effect.gen(function* () {
         const store = yield* under.make
         const model = yield* makeModel(store)
-        const secret = "secret-4711"
+        const secret = "secret_4711"
         const projection = listing(model, {
           setup: (transaction) =>
-            Effect.andThen(model.setup(transaction), transaction.execute(`SELECT '${secret}' FROM nowhere_at_all`))
+            Effect.andThen(model.setup(transaction), transaction.execute(`SELECT * FROM ${secret}`))
         })
         const error = yield* Effect.flip(startWorker(store, [projection]))
         assert.ok(error instanceof HookFailed)
         assert.equal(error.hook, "setup")
         assert.ok(error.cause instanceof SqlError)
+        assert.match(String(error.cause.cause), new RegExp(secret))
         const printed = [String(error), JSON.stringify(error), inspect(error.toJSON?.() ?? {}), error.message].join(
           "\n"
         )

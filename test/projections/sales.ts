@@ -31,8 +31,10 @@ export const numbersOf = (events: Handled): ReadonlyArray<number> => events.map(
 
 const named = (name: string): StoreUnderTest => stores.find((store) => store.name === name)!
 
+export const postgres = named("postgres")
+
 /** Where a query model can be in the store's database. */
-export const databases: ReadonlyArray<StoreUnderTest> = [named("sqlite"), named("postgres")]
+export const databases: ReadonlyArray<StoreUnderTest> = [named("sqlite"), postgres]
 
 export const memory = named("memory")
 

@@ -6,8 +6,10 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { describe } from "vitest"
 import * as Projection from "../../src/projections/Projection.ts"
+import * as PostgresStore from "../../src/stores/postgres/PostgresStore.ts"
 import { inTime, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
+import { ownSchema, rawConnection } from "../support/postgres.ts"
 import {
   appendEach,
   byBuyer,
@@ -141,3 +143,34 @@ for (const under of databases) {
     )
   })
 }
+
+describe("postgres", () => {
+  itEffect("a worker that ends while it is about to take a lease leaves it to others", () =>
+    Effect.gen(function* () {
+      const own = yield* ownSchema
+      const open = PostgresStore.make({ url: own.url, schema: own.schema })
+      const store = yield* open
+      const projection = Projection.elsewhere({ name: "taken", events: Events, handle: () => undefined })
+      const long = { lease: "1 hour" } as const
+      yield* Effect.flatMap(startWorker(store, [projection], long), ({ stop }) => stop)
+      const leasedUntil = (time: string) => own.query(`UPDATE "${own.schema}".cursors SET leased_until = ${time}`)
+      yield* leasedUntil("9e15")
+      // Its setup has had its turn: nobody else's is waited for.
+      yield* own.query(`DELETE FROM "${own.schema}".cursors WHERE cursor LIKE 'hooks %'`)
+      const waits = yield* startWorker(store, [projection], long)
+      yield* own.query("BEGIN")
+      yield* leasedUntil("0")
+      const { query } = yield* rawConnection(own.url)
+      const blocked = query("SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", [
+        (yield* own.query<{ readonly pid: number }>("SELECT pg_backend_pid() AS pid"))[0]!.pid
+      ])
+      yield* inTime(Effect.repeat(blocked, { until: (rows) => rows.length > 0 }), "it asks for the lease")
+      const stopping = yield* Effect.forkScoped(waits.stop, { startImmediately: true })
+      yield* own.query("COMMIT")
+      yield* inTime(Fiber.join(stopping), "the worker ends")
+      const other = yield* open
+      const next = yield* startWorker(other, [projection], long)
+      yield* eventuallyStatus(next, projection, "it runs", ({ state }) => state === "running")
+    })
+  )
+})
