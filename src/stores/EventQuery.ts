@@ -10,7 +10,7 @@ import type { EventRecord, JsonValue } from "./Event.ts"
 import type { EventStoreErrorReason } from "./EventStoreError.ts"
 import { EventStoreError } from "./EventStoreError.ts"
 import { matchesQuery } from "./internal/match.ts"
-import { canonicalText, normaliseQuery } from "./internal/normaliseQuery.ts"
+import { canonicalText, identifyingText, normaliseQuery } from "./internal/normaliseQuery.ts"
 
 /** One alternative of a query. A constraint that is left out does not constrain. */
 export interface EventFilter {
@@ -82,6 +82,9 @@ export const matches = (query: EventQuery, event: Matchable): boolean => orThrow
  * refused.
  */
 export const canonical = (query: EventQuery): string => canonicalText(orThrow(normaliseQuery(query, "query")))
+
+/** Tells queries apart like `canonical`, in 1,024 characters at the most: what is kept with a cursor. */
+export const identifying = (query: EventQuery): string => identifyingText(orThrow(normaliseQuery(query, "query")))
 
 const orThrow = <A>(result: Result.Result<A, EventStoreErrorReason>): A =>
   Result.getOrThrowWith(result, (reason) => new EventStoreError({ reason }))

@@ -105,7 +105,7 @@ export class Hooks<R> {
   /** All or none: a cursor that belongs to something else leaves no trace of this one. */
   private readonly makeCursors = Effect.gen({ self: this }, function* () {
     const { isTransactional, name, query, start } = this.projection
-    const about = EventQuery.canonical(query) + identityOf(this.projection)
+    const about = EventQuery.identifying(query) + identityOf(this.projection)
     yield* this.store.workspace.transaction((transaction) =>
       Effect.gen({ self: this }, function* () {
         if (isTransactional && transaction.sql === undefined) {
