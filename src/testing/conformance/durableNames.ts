@@ -184,13 +184,13 @@ export const durableNames = [
           yield* until
           steps.push(`${name} ends`)
         })
-      const options = { lease: "150 millis" } as const
+      const options = { lease: "1 second" } as const
       const old = yield* store.streamAllDurable({ name: "all" }, handler("old", Deferred.await(release)), options)
       yield* eventually("the old handler runs", () => steps.length === 1)
       yield* old.unsubscribe
       const next = yield* store.streamAllDurable({ name: "all" }, handler("new", Effect.void), options)
       // Longer than the lease: it is kept for as long as the old handler runs.
-      yield* Effect.sleep("500 millis")
+      yield* Effect.sleep("1500 millis")
       assert.deepStrictEqual([steps, yield* stateOf(next)], [["old begins"], "waiting"])
       yield* Deferred.succeed(release, undefined)
       yield* inTime(next.caughtUp, "the new stream catches up")
