@@ -136,7 +136,7 @@ export const durableTakeover = [
       const [one, other] = [yield* open, yield* open]
       const [first, second] = [recorder(), recorder()]
       const release = yield* Deferred.make<void>()
-      const options = { lease: "200 millis" } as const
+      const options = { lease: "1 second" } as const
       yield* one.append([sold("ann")])
       yield* one.append([sold("bob")])
       yield* one.streamAllDurable(
@@ -146,7 +146,7 @@ export const durableTakeover = [
       )
       yield* first.received(1)
       const waiting = yield* other.streamAllDurable({ name: "all" }, second.handler, options)
-      yield* Effect.sleep("700 millis")
+      yield* Effect.sleep("2500 millis")
       assert.deepStrictEqual([yield* stateOf(waiting), second.batches], ["waiting", []])
       yield* Deferred.succeed(release, undefined)
       yield* first.received(2)
