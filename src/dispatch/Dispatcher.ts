@@ -23,7 +23,9 @@ import { EventStoreError, fromReason, InvalidInput, StoreClosed } from "../store
 import { traced } from "../stores/tracing.ts"
 import { CommandMetadata } from "./CommandMetadata.ts"
 import { Command } from "./internal/Command.ts"
+import { firstOutcome } from "./internal/firstOutcome.ts"
 import { FoldCache } from "./internal/FoldCache.ts"
+import { checkKey, IdempotencyKey } from "./internal/IdempotencyKey.ts"
 import { Lane } from "./internal/Lane.ts"
 import { counted } from "./DispatchMetrics.ts"
 import type { DispatchError, Done, Outcome, WrongRevision } from "./Outcome.ts"
@@ -35,6 +37,13 @@ export interface DispatchOptions {
   readonly attempts?: number | undefined
   /** How long it may take before no further attempt is made. Default: 30 seconds. */
   readonly deadline?: Duration.Input | undefined
+  /**
+   * Makes the command repeatable: once it was accepted under the key, every later call with the same key and the same command
+   * is answered with the first outcome and records nothing, however often, from whichever process and at once. What was not
+   * accepted is decided anew. Another command under the key is `IdempotencyMismatch`. 1 to 255 bytes of UTF-8, kept as long as
+   * the log, as a tag of the command's events. Default: none, every call is a command of its own.
+   */
+  readonly idempotencyKey?: string | undefined
 }
 
 /** Options of `dispatchToStream`. */
@@ -142,8 +151,12 @@ export const make = (
         if (isClosed) return yield* closed
         const expected = target.expected
         if (expected !== undefined && expected !== null) yield* count(expected, "options.expectedRevision", 0)
-        const { context, query, stream, view } = yield* contextOf(decider, command, target)
-        const metadata = yield* CommandMetadata
+        const found = yield* contextOf(decider, command, target)
+        const { context, query, stream, view } = found
+        const given = options.idempotencyKey
+        const key = given === undefined ? undefined : yield* keyOf(store, decider, command, found, given)
+        const travelling = yield* CommandMetadata
+        const metadata = key === undefined ? travelling : { ...travelling, ...key.metadata }
         const mostAttempts = yield* count(options.attempts ?? 10, "options.attempts", 1)
         const deadline = now() + (yield* millis(options.deadline ?? Duration.seconds(30), "options.deadline"))
         return yield* Effect.callback<Outcome<any, any>, any>((resume) => {
@@ -151,7 +164,7 @@ export const make = (
           if (lane.length >= waitingPerContext) {
             return resume(Effect.fail(new Overloaded({ decider: decider.name, waiting: lane.length })))
           }
-          const fields = { decider, command, view, metadata, stream, expected, mostAttempts, deadline }
+          const fields = { decider, command, view, metadata, stream, expected, mostAttempts, deadline, key }
           const entered = new Command(fields, resume)
           lane.add(entered)
           return Effect.sync(() => lane.remove(entered))
@@ -228,6 +241,18 @@ const contextOf = (
   if (Result.isSuccess(context)) return Effect.succeed(context.success)
   return context.failure instanceof EventStoreError ? Effect.fail(context.failure) : Effect.die(context.failure)
 }
+
+const keyOf = (
+  store: EventStore,
+  decider: Decider.Any,
+  command: unknown,
+  context: CommandContext,
+  given: string
+): Effect.Effect<IdempotencyKey, EventStoreError> =>
+  Effect.fromResult(checkKey(given)).pipe(
+    Effect.mapError(fromReason),
+    Effect.map((key) => new IdempotencyKey(key, decider.name, command, firstOutcome(store, context)))
+  )
 
 const millis = (duration: Duration.Input, path: string): Effect.Effect<number, EventStoreError> =>
   Option.match(Duration.fromInput(duration), {

@@ -13,7 +13,10 @@ export interface Accepted<State> {
   readonly state: State
   /** The last number of the batch: what to wait for in order to read one's own write. */
   readonly position: number
-  /** How often the command was decided: 1, and one more for every time that the context had changed. */
+  /**
+   * How often the command was decided: 1, and one more for every time that the context had changed. Usually 0 for a repetition
+   * under an idempotency key.
+   */
   readonly attempts: number
 }
 

@@ -5,6 +5,7 @@ import type * as View from "../../decider/View.ts"
 import type { EventRecord, Metadata } from "../../stores/Event.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import { RetriesExhausted } from "../Outcome.ts"
+import type { IdempotencyKey } from "./IdempotencyKey.ts"
 
 /** Events that are remembered as having been in the way. */
 const mostInTheWay = 10
@@ -21,6 +22,12 @@ export class Command {
   readonly mostAttempts: number
   /** Milliseconds since the Unix epoch. */
   readonly deadline: number
+  /** Under which it may be dispatched again. */
+  readonly key: IdempotencyKey | undefined
+  /** What was recorded under its key before; `undefined` where nothing is known. */
+  first: ReadonlyArray<EventRecord> | undefined
+  /** Nothing is recorded under its key up to this number. */
+  keyIsFreeUpTo = -1
   /** How often it has been decided. */
   attempts = 0
   private lastFailure: EventStoreError | undefined
@@ -30,7 +37,7 @@ export class Command {
   constructor(
     fields: Pick<
       Command,
-      "decider" | "command" | "view" | "metadata" | "stream" | "expected" | "mostAttempts" | "deadline"
+      "decider" | "command" | "view" | "metadata" | "stream" | "expected" | "mostAttempts" | "deadline" | "key"
     >,
     resume: (answer: Effect.Effect<any, any>) => void
   ) {
@@ -42,6 +49,7 @@ export class Command {
     this.expected = fields.expected
     this.mostAttempts = fields.mostAttempts
     this.deadline = fields.deadline
+    this.key = fields.key
     this.resume = resume
   }
 

@@ -15,6 +15,7 @@ import type { Command } from "./Command.ts"
 import { ContextFold } from "./ContextFold.ts"
 import type { FoldCache } from "./FoldCache.ts"
 import { countConflict } from "../DispatchMetrics.ts"
+import { haveKeys, missingKeys, mostKeys, noteKeys, withKeys } from "./keys.ts"
 import type { InContext, Judgement } from "./round.ts"
 import { decideRound } from "./round.ts"
 
@@ -90,7 +91,9 @@ export class Lane {
 
   private nextRound(): ReadonlyArray<Command> {
     const commands: Array<Command> = []
+    let keysLeft = mostKeys
     for (const command of this.waiting) {
+      if (command.key !== undefined && --keysLeft < 0) break
       if (commands.push(command) === this.roundSize) break
     }
     return commands
@@ -109,15 +112,17 @@ export class Lane {
       const known = this.fold
       let isFresh = known === undefined || !commands.every(({ view }) => known.has(view))
       let fold = isFresh ? yield* this.read(commands) : known!
+      yield* this.findKeys(commands, fold.head)
       while (true) {
         const judgements = decideRound(commands, fold, this.inContext)
         if (judgements.some((judgement) => "batch" in judgement)) return yield* this.commit(commands, fold, judgements)
         // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
-        // been true at some moment after its command came.
-        const current: ContextFold = isFresh ? fold : yield* this.readNews(fold)
-        if (current.version === fold.version) return this.finish(current, judgements, [])
-        for (const { command } of judgements) command.attempts -= 1
-        fold = current
+        // been true at some moment after its command came. A repetition is true for ever.
+        isFresh ||= judgements.every(({ isRepetition }) => isRepetition)
+        const news = isFresh ? { fold, isTaken: false } : yield* this.readNews(fold, commands)
+        if (news.fold.version === fold.version && !news.isTaken) return this.finish(news.fold, judgements, [])
+        for (const { command, isRepetition } of judgements) if (!isRepetition) command.attempts -= 1
+        fold = news.fold
         isFresh = true
       }
     })
@@ -142,7 +147,7 @@ export class Lane {
       return batchesOf(standing)
     }
     return this.environment.store
-      .appendBatchesIf(batchesOf(judgements), this.query, fold.version, {
+      .appendBatchesIf(batchesOf(judgements), withKeys(this.query, commands), fold.version, {
         headSequenceNumber: fold.head,
         conflictTail: true,
         revise
@@ -162,29 +167,56 @@ export class Lane {
   ): ContextFold {
     const tail = conflict.tail ?? []
     for (const command of commands) command.wasInterfered(tail)
-    return fold.with(tail, conflict.headSequenceNumber, conflict.actual)
+    if (!haveKeys(commands)) return fold.with(tail, conflict.headSequenceNumber, conflict.actual)
+    noteKeys(commands, tail, conflict.headSequenceNumber)
+    return this.goOn(fold, tail, conflict.headSequenceNumber)
+  }
+
+  /** The fold after those of the records that belong to the context. */
+  private goOn(fold: ContextFold, records: ReadonlyArray<EventRecord>, head: number): ContextFold {
+    const news = records.filter(this.inContext)
+    return fold.with(news, head, news[news.length - 1]?.sequenceNumber ?? fold.version)
+  }
+
+  /** Looks for what was recorded under the keys of the commands, so far as that is not known up to the head. */
+  private findKeys(commands: ReadonlyArray<Command>, head: number): Effect.Effect<void, EventStoreError> {
+    const missing = missingKeys(commands, head)
+    if (missing === undefined) return Effect.void
+    return this.environment.store.query(missing).pipe(
+      Effect.map(({ eventRecords, headSequenceNumber }) => {
+        noteKeys(commands, eventRecords, headSequenceNumber ?? 0)
+      }),
+      countingFailure(commands)
+    )
   }
 
   /** Reads the whole context, for views that are not known yet and for those that are. */
   private read(commands: ReadonlyArray<Command>): Effect.Effect<ContextFold, EventStoreError> {
-    return this.environment.store.query(this.query).pipe(
+    return this.environment.store.query(withKeys(this.query, commands)).pipe(
       Effect.map((context) => {
         const views = [...commands.map(({ view }) => view), ...(this.fold?.views ?? []).slice(0, mostViews)]
         const head = context.headSequenceNumber ?? 0
-        return this.keep(ContextFold.of(views, context.eventRecords, head, context.currentContextVersion))
+        if (!haveKeys(commands)) {
+          return this.keep(ContextFold.of(views, context.eventRecords, head, context.currentContextVersion))
+        }
+        noteKeys(commands, context.eventRecords, head)
+        return this.keep(this.goOn(ContextFold.of(views, [], 0, null), context.eventRecords, head))
       }),
-      Effect.tapError(() =>
-        Effect.sync(() => {
-          for (const command of commands) command.attempts += 1
-        })
-      )
+      countingFailure(commands)
     )
   }
 
-  private readNews(fold: ContextFold): Effect.Effect<ContextFold, EventStoreError> {
-    return Effect.map(this.environment.store.query(EventQuery.after(this.query, fold.head)), (news) =>
-      this.keep(fold.with(news.eventRecords, news.headSequenceNumber ?? 0, news.currentContextVersion))
-    )
+  /** Reads what has come since, and whether a key of the commands is taken now. */
+  private readNews(fold: ContextFold, commands: ReadonlyArray<Command>): Effect.Effect<News, EventStoreError> {
+    const query = EventQuery.after(withKeys(this.query, commands), fold.head)
+    return Effect.map(this.environment.store.query(query), (news) => {
+      const head = news.headSequenceNumber ?? 0
+      if (!haveKeys(commands)) {
+        return { fold: this.keep(fold.with(news.eventRecords, head, news.currentContextVersion)), isTaken: false }
+      }
+      const isTaken = noteKeys(commands, news.eventRecords, head)
+      return { fold: this.keep(this.goOn(fold, news.eventRecords, head)), isTaken }
+    })
   }
 
   /** The round holds: answers every command it judged, and keeps the fold of what was committed. */
@@ -251,6 +283,21 @@ export class Lane {
     this.waiting.delete(command)
     command.answer(answer)
   }
+}
+
+/** A read that fails is an attempt of every command that it is for. */
+const countingFailure =
+  (commands: ReadonlyArray<Command>) =>
+  <A>(read: Effect.Effect<A, EventStoreError>): Effect.Effect<A, EventStoreError> =>
+    Effect.tapError(read, () =>
+      Effect.sync(() => {
+        for (const command of commands) command.attempts += 1
+      })
+    )
+
+interface News {
+  readonly fold: ContextFold
+  readonly isTaken: boolean
 }
 
 const batchesOf = (judgements: ReadonlyArray<Judgement>): ReadonlyArray<ReadonlyArray<NewEvent>> =>

@@ -14,9 +14,9 @@ import { Bug } from "./ContextFold.ts"
 import type { ContextFold } from "./ContextFold.ts"
 
 /** What a command came to: a batch to commit with the state after it, or an answer that needs no append. */
-export type Judgement =
-  | { readonly command: Command; readonly batch: ReadonlyArray<NewEvent>; readonly state: unknown }
-  | { readonly command: Command; readonly answer: Answer }
+export type Judgement = { readonly command: Command; readonly isRepetition?: true } & (
+  { readonly batch: ReadonlyArray<NewEvent>; readonly state: unknown } | { readonly answer: Answer }
+)
 
 /** The answer, given the version that the context has where the command was decided. */
 export type Answer = (version: number | null) => Effect.Effect<unknown, unknown>
@@ -26,7 +26,7 @@ export type InContext = (event: EventQuery.Matchable) => boolean
 
 /**
  * Decides the commands. Stops before a command that expects a revision when an earlier one of the round leads to events:
- * the revision that those will make is not known yet.
+ * the revision that those will make is not known yet. So too before one whose key an earlier one is about to take.
  */
 export const decideRound = (
   commands: ReadonlyArray<Command>,
@@ -34,12 +34,21 @@ export const decideRound = (
   inContext: InContext
 ): ReadonlyArray<Judgement> => {
   const judgements: Array<Judgement> = []
+  const taken = new Set<string>()
   let working = fold
   for (const command of commands) {
+    const { first, key } = command
+    if (key !== undefined && taken.has(key.tag)) break
+    if (key !== undefined && first !== undefined) {
+      const { attempts } = command
+      judgements.push({ command, isRepetition: true, answer: () => key.repeat(first, attempts) })
+      continue
+    }
     if (command.expected !== undefined && working !== fold) break
     command.attempts += 1
     const { judgement, after } = judge(command, working, inContext)
     judgements.push(judgement)
+    if (key !== undefined && "batch" in judgement) taken.add(key.tag)
     working = after
   }
   return judgements
@@ -103,7 +112,9 @@ const encodeAll = (
     const next = Result.try({ try: () => command.decider.events.encode(event), catch: (thrown) => new Bug(thrown) })
     if (Result.isFailure(next)) return Result.fail(next.failure)
     if (Result.isFailure(next.success)) return Result.fail(next.success.failure)
-    encoded.push(next.success.success)
+    encoded.push(command.key === undefined ? next.success.success : tagged(next.success.success, command.key.tag))
   }
   return Result.succeed(encoded)
 }
+
+const tagged = (event: EncodedEvent, tag: string): EncodedEvent => ({ ...event, tags: [...event.tags, tag] })
