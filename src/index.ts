@@ -37,6 +37,9 @@ export {
   UnknownProjection,
   WaitTimedOut
 } from "./projections/ProjectionError.ts"
+export * as Outbox from "./projections/Outbox.ts"
+export { layer as layerOutboxes, run as runOutbox } from "./projections/OutboxWorker.ts"
+export { ReactedEventMissing, ReactionNotJson, ReactionTimedOut } from "./projections/OutboxError.ts"
 export type { PartitionStatus, ProjectionStatus } from "./projections/ProjectionStatus.ts"
 export type { ProjectionRef, ProjectionWorkerOptions } from "./projections/ProjectionWorker.ts"
 export { SqlError } from "./stores/Transaction.ts"
