@@ -21,7 +21,9 @@ export const run = <Reaction, R>(
   Effect.flatMap(EventStore, (store) => runOutbox(store, outbox, options))
 
 /** Runs outboxes for as long as the layer lives. */
-export const layer = <O extends Any>(
-  ...outboxes: ReadonlyArray<O>
-): Layer.Layer<never, EventStoreError, EventStore | Exclude<Requirements<O>, Scope.Scope>> =>
-  Layer.effectDiscard(Effect.forEach(outboxes, (outbox) => run<any, Requirements<O>>(outbox), { discard: true }))
+export const layer = <Outboxes extends ReadonlyArray<Any>>(
+  ...outboxes: Outboxes
+): Layer.Layer<never, EventStoreError, EventStore | Exclude<Requirements<Outboxes[number]>, Scope.Scope>> =>
+  Layer.effectDiscard(
+    Effect.forEach(outboxes, (outbox) => run<any, Requirements<Outboxes[number]>>(outbox), { discard: true })
+  )

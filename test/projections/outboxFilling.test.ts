@@ -186,7 +186,7 @@ for (const { make, name, reopen } of stores) {
             yield* failsWith("DurableStreamActive", Effect.scoped(running(store, outbox)))
             // The one that was refused does not take the other's place, nor hold any other reactor.
             const merged = watched({ reactor: Reactor.merge(cards, letters) })
-            yield* failsWith("DurableStreamActive", Effect.scoped(running(store, merged.outbox)))
+            yield* failsWith("DurableStreamActive", running(store, merged.outbox))
             yield* Effect.scoped(running(store, watched({ reactor: cards }).outbox))
           })
         )

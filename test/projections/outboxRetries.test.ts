@@ -71,7 +71,7 @@ for (const { make, name } of stores) {
           isDown ? failing("down") : Effect.void
         )
         yield* store.append(invited("ann", "bob", "cid"))
-        const outboxRun = yield* running(store, outbox)
+        const outboxRun = yield* running(store, outbox, { poll: "1 hour" })
         const { dead, revive } = outboxRun
         const deadOnes = until("they are dead", dead(), (all) => all.length === 3)
         const bob = (yield* deadOnes)[1]!

@@ -132,7 +132,26 @@ for (const under of stores) {
         ])
       })
     )
+
+    itEffect("end with the store, though something is left to be written down", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const store = yield* Scope.provide(under.make, scope)
+        const { open, pass, seen } = yield* gated
+        const { outbox } = watched({ timeout: "1 minute", reactor: cards }, () => pass)
+        yield* store.append(invited("ann"))
+        const outboxScope = yield* Scope.make()
+        const { status } = yield* Scope.provide(running(store, outbox), outboxScope)
+        yield* eventually("it is being carried out", () => seen.inside === 1)
+        yield* Scope.close(scope, Exit.void)
+        yield* open
+        yield* inTime(Scope.close(outboxScope, Exit.void), "it has ended")
+        expect(seen.finished).toBe(1)
+        expect(yield* Effect.flip(status)).toMatchObject({ reason: { _tag: "StoreClosed" } })
+      })
+    )
   })
+
   const { reopen } = under
   if (reopen === undefined) continue
   describe(`two processes with one outbox on ${under.name}`, () => {
@@ -266,19 +285,6 @@ describe("a worker", () => {
       expect(attempts.map(({ attempt, idempotencyKey }) => [attempt, idempotencyKey])).toEqual([
         [2, gone.attempts[0]!.idempotencyKey]
       ])
-    })
-  )
-
-  itEffect("ends with its store", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const store = yield* Scope.provide(MemoryStore.make(), scope)
-      const { outbox } = watched()
-      const outboxScope = yield* Scope.make()
-      const { status } = yield* Scope.provide(running(store, outbox), outboxScope)
-      yield* Scope.close(scope, Exit.void)
-      yield* inTime(Scope.close(outboxScope, Exit.void), "it has ended")
-      expect(yield* Effect.flip(status)).toMatchObject({ reason: { _tag: "StoreClosed" } })
     })
   )
 })

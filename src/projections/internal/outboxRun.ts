@@ -135,6 +135,8 @@ class OutboxWorker<R> {
   readonly work: Effect.Effect<void, never, R> = Effect.gen({ self: this }, function* () {
     let failures = 0
     while (true) {
+      // Attempts that end at the same time are written down together.
+      yield* Effect.yieldNow
       this.calls.closeUnsafe()
       const { settlements } = this
       const turn = yield* Effect.exit(this.turn(settlements))
