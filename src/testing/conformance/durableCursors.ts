@@ -80,7 +80,7 @@ export const durableCursors = [
     Effect.gen(function* () {
       const recording = recorder()
       yield* store.append(times(1_500, (index) => event("Noise", { index })))
-      yield* store.streamToDurable({ name: "sales" }, Query.ofTypes("Sold"), recording.handler)
+      yield* store.streamToDurable({ name: "sales" }, Query.ofTypes("Sold"), recording.handler, { lease: "1 hour" })
       yield* reaches(store, "sales", 1_500)
       yield* store.append([sold("ann")])
       yield* store.append([event("Noise")])
@@ -180,6 +180,8 @@ export const durableCursors = [
         const refused = store.streamAllDurable({ name: "all" }, recording.handler, { start })
         const reason = yield* failsWith("CursorAheadOfLog", refused)
         assert.deepStrictEqual([reason.stream, reason.cursor, reason.headSequenceNumber], ["all", 5, 2])
+        const [row] = yield* store.workspace.transaction(({ cursors }) => cursors.read(["stream all"]))
+        assert.equal(row!.held, false)
       }
       const other = yield* store.streamAllDurable({ name: "other" }, recording.handler)
       yield* inTime(other.caughtUp, "the other stream catches up")

@@ -57,6 +57,8 @@ export const durableEndings = [
       yield* store.streamAllDurable({ name: "all" }, second.handler)
       yield* second.received(1)
       assert.deepStrictEqual([started, second.numbers()], [1, [[2]]])
+      const { position, state } = yield* stream.status
+      assert.deepStrictEqual([position, state], [1, "unsubscribed"])
     })
   ),
   onStore("S4", "a handler may unsubscribe its own durable stream, and its batch counts as delivered", (store) =>

@@ -7,6 +7,7 @@ import { batchesUnderOneCheck } from "./batchesUnderOneCheck.ts"
 import { conditionalAppend } from "./conditionalAppend.ts"
 import type { ConformanceCase } from "./ConformanceCase.ts"
 import { conflictTail } from "./conflictTail.ts"
+import { cursorLeases } from "./cursorLeases.ts"
 import { damage } from "./damage.ts"
 import { durableCursors } from "./durableCursors.ts"
 import { durableEndings } from "./durableEndings.ts"
@@ -46,6 +47,7 @@ export const conformance: ReadonlyArray<ConformanceCase> = [
   ...payloadPredicates,
   ...streams,
   ...streamFailures,
+  ...cursorLeases,
   ...durableStreams,
   ...durableCursors,
   ...durableFailures,
