@@ -4,19 +4,7 @@
  */
 import { migrations } from "./schema.ts"
 
-/** The names of relations and of functions. */
-export const relationNames = [
-  "log",
-  "events",
-  "event_index",
-  "event_index_keys",
-  "idempotency",
-  "cursors",
-  "dead_letters",
-  "outbox",
-  "outbox_due",
-  "projection_versions"
-]
+/** The names of functions. */
 export const functionNames = [
   "refuse_change",
   "lock",
@@ -32,39 +20,66 @@ const triggerType = 2 + 8 + 16 + 32
 
 const logTable = "table log: only_row bool, format int4, log_id uuid, indexed_through int8, has_partly_indexed bool"
 
-const relations = [
-  logTable,
-  "table events: sequence_number int8, event_id uuid, event_type text, schema_version int8, payload text, tags text, " +
-    "metadata text, occurred_at int8, batch_end int8, keys _int4",
-  "table event_index: sequence_number int8, keys _int4",
-  "table idempotency: key text, fingerprint text, first_number int8, last_number int8",
-  "table cursors: cursor text, query text, log_id text, position int8, owner text, epoch int8, leased_until int8, paused int8, " +
-    "moved_at int8",
-  "table dead_letters: cursor text, sequence_number int8, letter_key text, failure text, replaying int8, parked_at int8",
-  "table outbox: reactor text, sequence_number int8, place int8, body text, attempts int8, failure text, dead int8, due_at int8",
-  "table projection_versions: projection text, active_version int8",
-  "index of cursors: unique btree (cursor)",
-  "index of dead_letters: unique btree (cursor, sequence_number)",
-  "index of outbox: unique btree (reactor, sequence_number, place)",
-  "index of outbox: btree (reactor, dead, due_at)",
-  "index of projection_versions: unique btree (projection)",
-  "index of log: unique btree (only_row)",
-  "index of events: unique btree (sequence_number)",
-  "index of events: unique btree (event_id)",
-  "index of event_index: gin (keys)",
-  "index of idempotency: unique btree (key)",
-  `trigger events_append_only: A ${triggerType} refuse_change`
+/** What each format has added: the names of relations, and the lines of the inventory. */
+const formats = [
+  {
+    names: ["log", "events", "event_index", "event_index_keys", "idempotency"],
+    lines: [
+      logTable,
+      "table events: sequence_number int8, event_id uuid, event_type text, schema_version int8, payload text, tags text, " +
+        "metadata text, occurred_at int8, batch_end int8, keys _int4",
+      "table event_index: sequence_number int8, keys _int4",
+      "table idempotency: key text, fingerprint text, first_number int8, last_number int8",
+      "index of log: unique btree (only_row)",
+      "index of events: unique btree (sequence_number)",
+      "index of events: unique btree (event_id)",
+      "index of event_index: gin (keys)",
+      "index of idempotency: unique btree (key)",
+      `trigger events_append_only: A ${triggerType} refuse_change`
+    ]
+  },
+  {
+    names: ["cursors", "dead_letters", "outbox", "outbox_due", "projection_versions"],
+    lines: [
+      "table cursors: cursor text, query text, log_id text, position int8, owner text, epoch int8, leased_until int8, paused int8, " +
+        "moved_at int8",
+      "table dead_letters: cursor text, sequence_number int8, letter_key text, failure text, replaying int8, parked_at int8",
+      "table outbox: reactor text, sequence_number int8, place int8, body text, attempts int8, failure text, dead int8, due_at int8",
+      "table projection_versions: projection text, active_version int8",
+      "index of cursors: unique btree (cursor)",
+      "index of dead_letters: unique btree (cursor, sequence_number)",
+      "index of outbox: unique btree (reactor, sequence_number, place)",
+      "index of outbox: btree (reactor, dead, due_at)",
+      "index of projection_versions: unique btree (projection)"
+    ]
+  }
 ]
+
+/** The names of relations, of all formats. */
+export const relationNames = formats.flatMap(({ names }) => names)
 
 /** Whether a line is the table of a log of whatever format. */
 export const isLogTable = (line: string): boolean => /^table log: .*\bformat int4, log_id uuid\b/.test(line)
 
-/** The lines of a log of the current format. Whatever else is in the schema, more indexes for example, is nobody's business. */
-export const expectedLines = (schema: string): ReadonlyArray<string> => [...relations, ...functionLines(schema)]
+/** The lines of a log of a format. Whatever else is in the schema, more indexes for example, is nobody's business. */
+export const expectedLines = (schema: string, format: number): ReadonlyArray<string> => [
+  ...formats.slice(0, format).flatMap(({ lines }) => lines),
+  ...functionLines(schema, format)
+]
+
+/** The name of a relation that a later format brings, and that somebody else has taken. */
+export const takenName = (lines: Iterable<string>, format: number): string | undefined => {
+  const later = new Set(formats.slice(format).flatMap(({ names }) => names))
+  for (const line of lines) {
+    const [, name = ""] = /^(?:relation|table|altered table|index of) (\w+): /.exec(line) ?? []
+    if (later.has(name)) return name
+  }
+  return undefined
+}
 
 /** The bodies of the functions as the migrations leave them. */
-const functionLines = (schema: string): ReadonlyArray<string> => {
-  const text = migrations(schema).join("\n")
+const functionLines = (schema: string, format: number): ReadonlyArray<string> => {
+  const text = migrations(schema).slice(0, format).join("\n")
   const bodies = new Map(
     Array.from(
       text.matchAll(/CREATE (?:OR REPLACE )?FUNCTION "\w+"\.(\w+)\([^$]*AS \$\$(.*?)\$\$/gs),

@@ -8,7 +8,7 @@ import { SchemaMismatch } from "../EventStoreError.ts"
 import type { Ask, Database, Rows } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure } from "./driverErrors.ts"
-import { expectedLines, functionNames, inventory, isLogTable, relationNames } from "./inventory.ts"
+import { expectedLines, functionNames, inventory, isLogTable, relationNames, takenName } from "./inventory.ts"
 import { format, migrations } from "./schema.ts"
 
 /** PostgreSQL 14: below it was never tried. */
@@ -91,8 +91,14 @@ const stateOf = <E>(
         `The log has format ${found}, this version of evolvent reads up to ${format}: use a newer version.`
       )
     }
-    const missing = found < format ? undefined : expectedLines(schema).find((line) => !lines.has(line))
-    if (found >= 1 && missing === undefined) return found
+    const missing = found >= 1 ? expectedLines(schema, found).find((line) => !lines.has(line)) : undefined
+    if (found >= 1 && missing === undefined) {
+      const taken = takenName(lines, found)
+      if (taken === undefined) return found
+      return yield* mismatch(
+        `The schema ${schema} has ${taken} already, which does not belong to the log: move it to another schema.`
+      )
+    }
     const what = missing === undefined ? "its format" : `the ${/^[^:]*/.exec(missing)![0]}`
     return yield* mismatch(
       `The log in the schema ${schema} was changed: ${what} is missing, or not as evolvent made it. Restore it, or choose ` +

@@ -5,7 +5,17 @@ import { describe, expect } from "vitest"
 import * as Query from "../../../src/stores/EventQuery.ts"
 import { format } from "../../../src/stores/sqlite/statements.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
-import { event, failsWith, logOf, numbersOf, range, times } from "../../../src/testing/conformance/expectations.ts"
+import {
+  closable,
+  event,
+  failsWith,
+  inTime,
+  logOf,
+  numbersOf,
+  range,
+  recorder,
+  times
+} from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
 import { temporaryFile } from "../../support/stores.ts"
 import { rawConnection } from "./processes.ts"
@@ -45,13 +55,29 @@ INSERT INTO "evolvent_events" VALUES
 INSERT INTO "evolvent_index" (rowid, words) VALUES (1, '0e44fgu 0rfdhnq 0n8neps 2bv9sad'), (2, '0cobais 0dp7mnd 0n8neps 0nc9pg8');
 `
 
-const fileOfFormatOne = (...sql: ReadonlyArray<string>) =>
+/** What a store of format 2 has added: the fourth event was recorded under a key. */
+const formatTwo = `${formatOne}
+CREATE TABLE "evolvent_idempotency" (
+  key TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  first_sequence_number INTEGER NOT NULL,
+  last_sequence_number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+UPDATE "evolvent_log" SET format = 2;
+INSERT INTO "evolvent_events" VALUES
+  (4, '00000000-0000-4000-8000-000000000011', 'Sold', 1, '{"seat":9}', '[]', '{}', 1795273848930, 4);
+INSERT INTO "evolvent_idempotency" VALUES ('seat 9', 'f956acdcec63b961ee5c03e5ef4cef6d33c6c73e60c4c6dd8bd5407637bf522f', 4, 4);
+`
+
+const fileOf = (...sql: ReadonlyArray<string>) =>
   Effect.map(temporaryFile, (file) => {
     const connection = new Database(file)
-    for (const statement of [formatOne, ...sql]) connection.exec(statement)
+    for (const statement of sql) connection.exec(statement)
     connection.close()
     return file
   })
+
+const fileOfFormatOne = (...sql: ReadonlyArray<string>) => fileOf(formatOne, ...sql)
 
 const formatOf = (file: string) =>
   Effect.map(rawConnection(file), (connection) => connection.prepare("SELECT format FROM evolvent_log").pluck().get())
@@ -127,6 +153,58 @@ describe("a log of format 1", () => {
         yield* failsWith("SchemaMismatch", Effect.scoped(SqliteStore.make({ file })))
         expect(yield* contentOf(file)).toEqual(before)
         expect(yield* formatOf(file)).toBe(1)
+      })
+    )
+  }
+})
+
+describe("a log of format 2", () => {
+  itEffect("keeps its events and keys, and takes cursors from now on", () =>
+    Effect.gen(function* () {
+      const file = yield* fileOf(formatTwo)
+      const received = recorder()
+      const one = yield* closable(SqliteStore.make({ file }))
+      expect(yield* formatOf(file)).toBe(format)
+      expect(numbersOf(yield* logOf(one.store))).toEqual(range(1, 4))
+      const again = yield* one.store.append([event("Sold", { seat: 9 })], { idempotencyKey: "seat 9" })
+      expect(again.firstSequenceNumber).toBe(4)
+      const stream = yield* one.store.streamToDurable({ name: "sales" }, Query.ofTypes("Sold"), received.handler)
+      yield* inTime(stream.caughtUp, "the stream catches up")
+      yield* one.close
+      const two = yield* SqliteStore.make({ file })
+      yield* two.streamToDurable({ name: "sales" }, Query.ofTypes("Sold"), received.handler)
+      yield* two.append([event("Sold", { seat: 10 })])
+      yield* received.received(4)
+      expect(received.numbers()).toEqual([[2], [3], [4], [5]])
+    })
+  )
+
+  itEffect("has the schema of a new log afterwards, also when many stores open it at once", () =>
+    Effect.gen(function* () {
+      const [old, fresh] = [yield* fileOf(formatTwo), yield* temporaryFile]
+      yield* Effect.scoped(SqliteStore.make({ file: fresh }))
+      yield* Effect.scoped(
+        Effect.all(
+          times(6, () => SqliteStore.make({ file: old })),
+          { concurrency: "unbounded" }
+        )
+      )
+      const objects = (file: string) =>
+        Effect.map(rawConnection(file), (connection) =>
+          connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").all()
+        )
+      expect(yield* objects(old)).toEqual(yield* objects(fresh))
+    })
+  )
+
+  for (const table of ["cursors", "dead_letters", "outbox", "projection_versions"]) {
+    itEffect(`is refused and not changed when a foreign table has the name of ${table}`, () =>
+      Effect.gen(function* () {
+        const file = yield* fileOf(formatTwo, `CREATE TABLE evolvent_${table} (order_id TEXT)`)
+        const before = yield* contentOf(file)
+        yield* failsWith("SchemaMismatch", Effect.scoped(SqliteStore.make({ file })))
+        expect(yield* contentOf(file)).toEqual(before)
+        expect(yield* formatOf(file)).toBe(2)
       })
     )
   }
