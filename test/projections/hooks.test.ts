@@ -29,43 +29,53 @@ import {
 for (const under of databases) {
   describe(under.name, () => {
     for (const kind of ["make", "elsewhere"] as const) {
-      itEffect(`eight workers that start at once run the setup of ${kind} one after the other`, () =>
-        Effect.gen(function* () {
-          const open = yield* sharedLog(under)
-          const all = yield* Effect.all(range(1, 8).map(() => open))
-          const model = yield* makeModel(all[0]!)
-          let running = 0
-          let most = 0
-          let count = 0
-          const setup = <E>(work: Effect.Effect<unknown, E>) =>
-            Effect.gen(function* () {
-              count += 1
-              most = Math.max(most, ++running)
-              yield* Effect.sleep("20 millis")
-              yield* work
-              running -= 1
+      itEffect(
+        `eight workers that start at once run the setup of ${kind} one after the other, and activate it once`,
+        () =>
+          Effect.gen(function* () {
+            const open = yield* sharedLog(under)
+            const all = yield* Effect.all(range(1, 8).map(() => open))
+            const model = yield* makeModel(all[0]!)
+            let running = 0
+            let most = 0
+            let count = 0
+            let activations = 0
+            const activate = () => void (activations += 1)
+            const setup = <E>(work: Effect.Effect<unknown, E>) =>
+              Effect.gen(function* () {
+                count += 1
+                most = Math.max(most, ++running)
+                yield* Effect.sleep("20 millis")
+                yield* work
+                running -= 1
+              })
+            const projection =
+              kind === "make"
+                ? listing(model, {
+                    setup: (transaction) => setup(model.setup(transaction)),
+                    activate
+                  })
+                : Projection.elsewhere({
+                    name: model.table,
+                    events: Events,
+                    setup: () => setup(Effect.void),
+                    activate,
+                    handle: makeNotes().handle
+                  })
+            const workers = yield* Effect.forEach(all, (store) => startWorker(store, [projection]), {
+              concurrency: "unbounded"
             })
-          const projection =
-            kind === "make"
-              ? listing(model, {
-                  setup: (transaction) => setup(model.setup(transaction))
-                })
-              : Projection.elsewhere({
-                  name: model.table,
-                  events: Events,
-                  setup: () => setup(Effect.void),
-                  handle: makeNotes().handle
-                })
-          const workers = yield* Effect.forEach(all, (store) => startWorker(store, [projection]), {
-            concurrency: "unbounded"
+            assert.deepStrictEqual([count, most], [8, 1])
+            yield* all[3]!.append([sold()])
+            yield* workers[5]!.waitFor(projection, 1)
+            for (const worker of workers) {
+              yield* eventuallyStatus(worker, projection, "it is in use", ({ active }) => active)
+            }
+            assert.equal(activations, 1)
+            const states = yield* Effect.forEach(workers, (worker) => worker.status(projection))
+            assert.equal(states.filter(({ state }) => state === "running").length, 1)
+            assert.equal(states.filter(({ state }) => state === "waiting").length, 7)
           })
-          assert.deepStrictEqual([count, most], [8, 1])
-          yield* all[3]!.append([sold()])
-          yield* workers[5]!.waitFor(projection, 1)
-          const states = yield* Effect.forEach(workers, (worker) => worker.status(projection))
-          assert.equal(states.filter(({ state }) => state === "running").length, 1)
-          assert.equal(states.filter(({ state }) => state === "waiting").length, 7)
-        })
       )
     }
 

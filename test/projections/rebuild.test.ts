@@ -67,6 +67,25 @@ for (const under of databases) {
       )
     }
 
+    itEffect("who waits right after a rebuild does not take the old position for the new one", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const model = yield* makeModel(store)
+        const projection = listing(model)
+        yield* appendEach(
+          store,
+          range(1, 10).map(() => sold())
+        )
+        const worker = yield* startWorker(store, [projection])
+        yield* worker.waitFor(projection, 10)
+        for (const _ of range(1, 3)) {
+          yield* worker.rebuild(projection)
+          yield* worker.waitFor(projection, 10)
+          assert.deepStrictEqual(yield* model.numbers, range(1, 10))
+        }
+      })
+    )
+
     itEffect("all partitions are rebuilt together", () =>
       Effect.gen(function* () {
         const open = yield* sharedLog(under)

@@ -106,6 +106,7 @@ export class Hooks<R> {
   private readonly makeCursors = Effect.gen({ self: this }, function* () {
     const { isTransactional, name, query, start } = this.projection
     const about = EventQuery.identifying(query) + identityOf(this.projection)
+    const from = start === "head" ? yield* this.store.workspace.head : 0
     yield* this.store.workspace.transaction((transaction) =>
       Effect.gen({ self: this }, function* () {
         if (isTransactional && transaction.sql === undefined) {
@@ -113,7 +114,6 @@ export class Hooks<R> {
             "its query model is in the store's database, and this store has none; use Projection.elsewhere"
           return yield* new UnfitProjection({ projection: name, problem })
         }
-        const from = start === "head" ? yield* this.store.workspace.head : 0
         for (const cursor of this.cursors) {
           if (yield* transaction.cursors.ensure({ cursor, query: about, start: from })) continue
           return yield* fromReason(new DurableStreamMismatch({ stream: nameOf(this.projection) }))
