@@ -78,6 +78,16 @@ export interface Page {
   readonly position: number
 }
 
+/** Work that is done by one at a time. */
+export interface TurnOptions {
+  /** Identifies the turn; no stream's cursor may be called the same. */
+  readonly cursor: string
+  /** What errors call it. */
+  readonly name: string
+  /** Milliseconds that the turn of a process that is gone lasts. */
+  readonly leaseMs: number
+}
+
 export interface TransactionOptions {
   /** Milliseconds between two statements after which PostgreSQL ends the transaction: its process may be frozen. Default: 10,000. */
   readonly idleMs?: number | undefined
@@ -95,6 +105,14 @@ export interface Workspace {
   ) => Effect.Effect<A, E | EventStoreError, R>
   /** Follows the log under a cursor that one process at a time holds: see `EventStore.streamToDurable` for the guarantees. */
   readonly follow: <E, R>(options: FollowOptions<E, R>) => Effect.Effect<Following, EventStoreError, R>
+  /**
+   * Waits until nobody else works under the same cursor, in whichever process, then does the work, and gives the turn back. The
+   * work is interrupted, and fails with `Fenced`, when the process was away for so long that others took over.
+   */
+  readonly inTurn: <A, E, R>(
+    options: TurnOptions,
+    work: (lease: HeldLease) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | EventStoreError, R>
   /** The next whole batches after a number, filtered, about `limit` records; and up to where nothing else matches. */
   readonly page: (query: EventQuery, after: number, limit: number) => Effect.Effect<Page, EventStoreError>
   /** The log's last number, 0 when it is empty. */

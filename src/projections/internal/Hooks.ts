@@ -12,12 +12,14 @@ import type { HeldLease, Transaction } from "../../stores/Workspace.ts"
 import type { Place, Projection } from "../Projection.ts"
 import { HookFailed, UnfitProjection } from "../ProjectionError.ts"
 import { carriedOut } from "./handling.ts"
-import { inTurn } from "./inTurn.ts"
 import { identityOf, nameOf } from "./names.ts"
 import { inTransaction } from "./place.ts"
 
 /** Milliseconds between two looks whether the cursors have been let go. */
 const lookInterval = 20
+
+/** Milliseconds that a turn lasts at least: hooks take longer than handlers, and are rarely waited for. */
+const leastLease = 5_000
 
 type Hook = "setup" | "reset" | "activate"
 type Failure = EventStoreError | HookFailed
@@ -140,7 +142,11 @@ export class Hooks<R> {
   }
 
   private inTurn<A, E, R = never>(work: (turn: HeldLease) => Effect.Effect<A, E, R>) {
-    return inTurn(this.store, { projection: this.projection.name, leaseMs: this.leaseMs }, work)
+    const { name } = this.projection
+    return this.store.workspace.inTurn(
+      { cursor: `hooks ${name}`, name, leaseMs: Math.max(this.leaseMs, leastLease) },
+      work
+    )
   }
 
   /** Runs hooks, and then what is to be noted of them: in one transaction where the query model is in the store's database. */

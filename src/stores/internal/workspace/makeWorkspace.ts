@@ -6,6 +6,7 @@ import type { Workspace } from "../../Workspace.ts"
 import type { Followers } from "../following.ts"
 import { normaliseQuery, refuseReadCursor } from "../normaliseQuery.ts"
 import type { StoreBackend } from "../StoreBackend.ts"
+import { turns } from "../turns.ts"
 
 export const makeWorkspace = (backend: StoreBackend, followers: Followers): Workspace => ({
   transaction: backend.transaction,
@@ -19,6 +20,7 @@ export const makeWorkspace = (backend: StoreBackend, followers: Followers): Work
       Effect.flatMap((checked) => backend.reading.page(checked, after, limit)),
       Effect.mapError(fromReason)
     ),
+  inTurn: turns(backend),
   head: Effect.mapError(backend.reading.head, fromReason),
   awaitChange: backend.awaitChange
 })
