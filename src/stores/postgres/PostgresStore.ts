@@ -52,7 +52,7 @@ export const make = (options: PostgresOptions): Effect.Effect<EventStore, EventS
 export const layer = (options: PostgresOptions): Layer.Layer<EventStore, EventStoreError> =>
   Layer.effect(EventStore, make(options))
 
-/** Creates the schema or brings it up to date. For the owner role; the store itself may then run as a writer or a reader. */
+/** Creates the schema or brings it up to date. For the owner role; the store itself may then run as a writer, a worker or a reader. */
 export const migrate = (options: DatabaseOptions): Effect.Effect<void, EventStoreError> =>
   Effect.gen(function* () {
     const settings = yield* Effect.fromResult(checkDatabaseOptions(options))

@@ -21,21 +21,23 @@ const withRoles = Effect.gen(function* () {
   const superuser = yield* rawConnection(url)
   const owner = yield* ownRole(url)
   const writer = yield* ownRole(url)
+  const worker = yield* ownRole(url)
   const reader = yield* ownRole(url)
   const named = (sql: string) =>
     sql
       .replaceAll("evolvent_owner", owner.role)
       .replaceAll("evolvent_writer", writer.role)
+      .replaceAll("evolvent_worker", worker.role)
       .replaceAll("evolvent_reader", reader.role)
   // The roles are there already, with passwords.
   yield* superuser.query(named(create).replaceAll(/^CREATE ROLE .*$/gm, ""))
   yield* PostgresStore.migrate({ url: owner.url })
   const asOwner = yield* rawConnection(owner.url)
   yield* asOwner.query(named(grant))
-  return { url, superuser, owner, writer, reader }
+  return { url, superuser, owner, writer, worker, reader }
 })
 
-/** What neither writer nor reader may do. */
+/** What none of writer, worker and reader may do. */
 const forbidden = [
   "UPDATE evolvent.events SET payload = '1'",
   "DELETE FROM evolvent.events",
@@ -56,6 +58,9 @@ const forbidden = [
   "CREATE TRIGGER mine BEFORE INSERT ON evolvent.events EXECUTE FUNCTION evolvent.refuse_change()",
   "ALTER TABLE evolvent.events ADD COLUMN more text",
   "DROP TABLE evolvent.events",
+  "TRUNCATE evolvent.cursors",
+  "ALTER TABLE evolvent.cursors ADD COLUMN more text",
+  "DROP TABLE evolvent.cursors",
   "CREATE INDEX ON evolvent.events (occurred_at)",
   "DO $$ BEGIN LOCK TABLE evolvent.events IN ACCESS EXCLUSIVE MODE; END $$",
   "CREATE TABLE evolvent.mine (a int)",
@@ -171,15 +176,91 @@ describe("the reader", () => {
   )
 })
 
-describe("writer, reader and strangers", () => {
+describe("the worker", () => {
+  itEffect("can do all that durable streams, projections and reactors do", () =>
+    Effect.gen(function* () {
+      const { superuser, worker, writer } = yield* withRoles
+      const writing = yield* PostgresStore.make({ url: writer.url, indexEvery: 1 })
+      yield* writing.append([event("A", 1, ["t"]), event("A", 2)])
+      yield* indexedThrough(superuser.query, "evolvent", 2)
+      const store = yield* PostgresStore.make({ url: worker.url })
+      const received = recorder()
+      const stream = yield* store.streamToDurable({ name: "tagged" }, Query.withTags("t"), received.handler)
+      yield* received.received(1)
+      yield* stream.unsubscribe
+      yield* store.streamToDurable({ name: "tagged" }, Query.withTags("t"), received.handler)
+      yield* writing.append([event("B", 3, ["t"])])
+      yield* received.received(2)
+      expect(received.numbers()).toEqual([[1], [3]])
+      const claim = { cursor: "mine", query: "all", start: 0, owner: "me", leaseMs: 1_000 }
+      const entry = { reactor: "mine", sequenceNumber: 1, place: 0, body: "{}" }
+      yield* store.workspace.transaction(({ cursors, deadLetters, outbox, versions }) =>
+        Effect.gen(function* () {
+          yield* cursors.ensure(claim)
+          yield* cursors.setPaused("mine", true)
+          yield* cursors.reset("mine", 1)
+          yield* cursors.remove("mine")
+          yield* deadLetters.park("mine", [{ sequenceNumber: 1, key: "a", failure: "no" }])
+          yield* deadLetters.requestReplay("mine", undefined)
+          yield* deadLetters.clear("mine")
+          yield* outbox.put([entry])
+          const [leased] = yield* outbox.lease("mine", 1, 1_000)
+          yield* outbox.acknowledge(entry, leased!.attempts)
+          yield* versions.activate("mine", 2)
+        })
+      )
+      for (const call of [store.append([event("B")]), store.appendIf([event("B")], Query.withTags("t"), 3)]) {
+        const reason = yield* failsWith("StoreUnavailable", call)
+        expect(reason).toMatchObject({ code: "42501", retryable: false, mayHaveCommitted: false })
+      }
+      expect(yield* superuser.query("SELECT FROM evolvent.events")).toHaveLength(3)
+    })
+  )
+
+  itEffect("may be a writer too", () =>
+    Effect.gen(function* () {
+      const { superuser, worker, writer } = yield* withRoles
+      yield* superuser.query(`GRANT "${writer.role}" TO "${worker.role}"`)
+      const store = yield* PostgresStore.make({ url: worker.url })
+      const received = recorder()
+      yield* store.streamAllDurable({ name: "all" }, received.handler)
+      yield* store.append([event("A")])
+      yield* received.received(1)
+    })
+  )
+
+  itEffect(
+    "is not what writers and readers are: their durable streams are refused, and they cannot move a cursor",
+    () =>
+      Effect.gen(function* () {
+        const { reader, worker, writer } = yield* withRoles
+        const working = yield* PostgresStore.make({ url: worker.url })
+        yield* working.streamAllDurable({ name: "all" }, () => Effect.void)
+        for (const { url } of [writer, reader]) {
+          const store = yield* PostgresStore.make({ url })
+          const refused = store.streamAllDurable({ name: "all" }, () => Effect.void)
+          expect(yield* failsWith("StoreUnavailable", refused)).toMatchObject({ code: "42501", retryable: false })
+          const { query } = yield* rawConnection(url)
+          for (const table of ["cursors", "dead_letters", "outbox", "projection_versions"]) {
+            for (const sql of [`SELECT * FROM evolvent.${table}`, `DELETE FROM evolvent.${table}`]) {
+              expect((yield* Effect.flip(query(sql))).code, sql).toBe("42501")
+            }
+          }
+          expect((yield* Effect.flip(query("UPDATE evolvent.cursors SET position = 7"))).code).toBe("42501")
+        }
+      })
+  )
+})
+
+describe("writer, worker, reader and strangers", () => {
   itEffect("can change nothing that is there, and reach nothing else", () =>
     Effect.gen(function* () {
-      const { reader, superuser, url, writer } = yield* withRoles
+      const { reader, superuser, url, worker, writer } = yield* withRoles
       yield* superuser.query("CREATE SCHEMA application")
       yield* superuser.query("CREATE TABLE application.secrets AS SELECT 'secret' AS text")
       yield* superuser.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
       const before = yield* logOf(yield* PostgresStore.make({ url }))
-      for (const role of [writer, reader, yield* ownRole(url)]) {
+      for (const role of [writer, worker, reader, yield* ownRole(url)]) {
         const { query } = yield* rawConnection(role.url)
         for (const sql of forbidden) {
           const failure = yield* Effect.flip(query(sql))
