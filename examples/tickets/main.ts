@@ -1,15 +1,16 @@
 /** Runs the ticket sale: `npm run tickets`. Exits with 1 when a promise was broken, with 2 for wrong flags. */
-import { layerDispatcher } from "evolvent"
+import { layerDispatcher, runOutbox } from "evolvent"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import { randomBytes } from "node:crypto"
+import { Announcements, announceSoldOut } from "./announceSoldOut.ts"
 import type { TicketOptions } from "./options.ts"
 import { parseOptions, usage } from "./options.ts"
 import { raceOfProcesses } from "./processes.ts"
 import type { Models } from "./models.ts"
-import { askModels, brokenModels, layerModels } from "./models.ts"
+import { askModels, brokenModels, lastNumberOf, layerModels } from "./models.ts"
 import type { Answers, RaceResult } from "./race.ts"
 import { broken } from "./race.ts"
 import { SaleId } from "./events.ts"
@@ -27,13 +28,22 @@ const main = (options: TicketOptions) =>
     const program = Effect.gen(function* () {
       if (!options.json) announceStore(options, location)
       const onProgress = options.json ? {} : { onProgress: progress(options) }
+      const announcing = yield* runOutbox(announceSoldOut)
       const result = yield* raceOfProcesses({ ...options, ...onProgress, location, saleId, name: `buyer-${name}` })
       const sale = SaleId.make(saleId)
-      return { result, left: yield* seatsLeft(sale), said: yield* askModels(location, sale) }
+      const left = yield* seatsLeft(sale)
+      const said = yield* askModels(location, sale)
+      yield* announcing.settled(yield* lastNumberOf(sale))
+      return { result, left, said }
     })
-    const layer = Layer.provideMerge(Layer.merge(layerDispatcher(), layerModels(location)), layerAt(location))
-    const { left, result, said } = yield* Effect.provide(program, layer)
-    report(options, result, left, said)
+    const announced = new Set<string>()
+    const announcements = Layer.succeed(Announcements, {
+      soldOut: (sale) => Effect.sync(() => void announced.add(sale))
+    })
+    const services = Layer.mergeAll(layerDispatcher(), layerModels(location), announcements)
+    const layer = Layer.provideMerge(services, layerAt(location))
+    const { left, result, said } = yield* Effect.provide(Effect.scoped(program), layer)
+    report(options, { result, left, said, announced: announced.has(saleId) })
     const problem = broken(result, options.capacity) ?? brokenModels(result, left, said)
     if (problem === undefined) return
     console.error(`BROKEN: ${problem}`)
@@ -70,18 +80,25 @@ const progress = ({ buyers }: TicketOptions) => {
 
 const unlucky = (gaveUp: number): string => (gaveUp === 0 ? "" : `, ${gaveUp} told to try again`)
 
-const report = (
-  { json, processes, store }: TicketOptions,
-  result: RaceResult,
-  left: number,
-  said: Models | undefined
-): void => {
-  if (json) return console.log(JSON.stringify({ store, processes, ...result, models: said ?? null }))
+interface Outcome {
+  readonly result: RaceResult
+  /** As the log says. */
+  readonly left: number
+  /** What the query models say, where there are any. */
+  readonly said: Models | undefined
+  /** Whether this process has announced that the sale is sold out. */
+  readonly announced: boolean
+}
+
+const report = ({ json, processes, store }: TicketOptions, { announced, left, result, said }: Outcome): void => {
+  if (json) return console.log(JSON.stringify({ store, processes, ...result, models: said ?? null, announced }))
   const { accepted, conflicts, elapsedMs, gaveUp, recordedEvents, soldOut } = result
   console.log(`\n${accepted} tickets sold, ${soldOut} buyers turned away${unlucky(gaveUp)}, ${left} seats left`)
   console.log(`${recordedEvents} TicketSold events recorded, ${conflicts} conflicts between processes, ${elapsedMs} ms`)
-  if (said === undefined) return
-  console.log(`Query models: ${said.seatsLeft} seats left, ${said.ticketsHeld} tickets in somebody's hands`)
+  if (said !== undefined) {
+    console.log(`Query models: ${said.seatsLeft} seats left, ${said.ticketsHeld} tickets in somebody's hands`)
+  }
+  if (announced) console.log("Announced: the sale is sold out")
 }
 
 /** Runs the program; SIGINT and SIGTERM interrupt it, so that everything it has started ends. Twice is once. */

@@ -26,12 +26,17 @@ export const askModels = ({ store }: StoreLocation, saleId: SaleId) =>
   Effect.gen(function* () {
     if (store === "memory") return undefined
     const worker = yield* ProjectionWorker
-    const { currentContextVersion } = yield* (yield* EventStore).query(TicketEvents.queryAll({ saleId }))
-    for (const projection of projections) {
-      yield* worker.waitFor(projection, currentContextVersion ?? 0, { timeout: "1 minute" })
-    }
+    const last = yield* lastNumberOf(saleId)
+    for (const projection of projections) yield* worker.waitFor(projection, last, { timeout: "1 minute" })
     const found: Models = { seatsLeft: yield* seatsLeftInModel(saleId), ticketsHeld: yield* ticketsHeld(saleId) }
     return found
+  })
+
+/** The number of the sale's last event. */
+export const lastNumberOf = (saleId: SaleId) =>
+  Effect.gen(function* () {
+    const { currentContextVersion } = yield* (yield* EventStore).query(TicketEvents.queryAll({ saleId }))
+    return currentContextVersion ?? 0
   })
 
 /** What is wrong with the query models after a race; `undefined` when they say what the log says. */

@@ -31,7 +31,8 @@ describe("the program", () => {
       "ownEvents",
       "conflicts",
       "elapsedMs",
-      "models"
+      "models",
+      "announced"
     ])
     expect(result).toMatchObject({
       store,
