@@ -1,5 +1,6 @@
 /** Calls a projection's handlers and hooks: whatever they give becomes an effect, and what they throw its failure. */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -19,23 +20,60 @@ export const carriedOut = <R>(call: () => Work<R>): Effect.Effect<void, unknown,
 
 /**
  * Handles batches one after the other. Handlers that are done when they return are called without an effect between them: that is what
- * makes catching up fast.
+ * makes catching up fast. From the first one on that is not, a watch looks at how long each takes.
  */
 export const handleAll = <R>(
   projection: Projection<R>,
   batches: ReadonlyArray<EventBatch>,
-  place: Place,
-  from = 0
+  place: Place
 ): Effect.Effect<void, unknown, R> =>
   Effect.suspend(() => {
-    for (let index = from; index < batches.length; index++) {
+    for (let index = 0; index < batches.length; index++) {
       const work = called(() => projection.handle(batches[index]!, place))
       if (Result.isFailure(work)) return Effect.fail(work.failure)
       const effect = effectOf(work.success)
-      if (effect === undefined) continue
-      return Effect.andThen(failing(inTime(projection, effect)), handleAll(projection, batches, place, index + 1))
+      if (effect !== undefined) return handleOn(projection, batches, place, index, effect)
     }
     return Effect.void
+  })
+
+/** Goes on with the batch whose handler gave an effect. */
+const handleOn = <R>(
+  projection: Projection<R>,
+  batches: ReadonlyArray<EventBatch>,
+  place: Place,
+  first: number,
+  effect: Effect.Effect<void, unknown, R>
+): Effect.Effect<void, unknown, R> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const current = { since: clock.monotonicTimeNanosUnsafe() }
+    const rest = Effect.gen(function* () {
+      yield* failing(effect)
+      for (let index = first + 1; index < batches.length; index++) {
+        current.since = clock.monotonicTimeNanosUnsafe()
+        const work = called(() => projection.handle(batches[index]!, place))
+        if (Result.isFailure(work)) return yield* Effect.fail(work.failure)
+        const next = effectOf(work.success)
+        if (next !== undefined) yield* failing(next)
+      }
+    })
+    yield* Effect.raceFirst(rest, watch(projection, clock, current))
+  })
+
+/** Fails when one batch has taken too long. */
+const watch = (
+  { name, timeout = defaultTimeout }: Projection<unknown>,
+  clock: Clock.Clock,
+  current: { readonly since: bigint }
+): Effect.Effect<never, HandlerTimedOut> =>
+  Effect.gen(function* () {
+    const allowed = Duration.toMillis(Duration.fromInputUnsafe(timeout))
+    while (true) {
+      const taken = Number(clock.monotonicTimeNanosUnsafe() - current.since) / 1e6
+      if (taken >= allowed) return yield* new HandlerTimedOut({ projection: name, afterMs: allowed })
+      yield* Effect.sleep(Duration.millis(Math.max(1, allowed - taken)))
+    }
   })
 
 /** A defect of a handler or a hook counts as its failure. */
@@ -50,13 +88,4 @@ const effectOf = <R>(work: Work<R>): Effect.Effect<void, unknown, R> | undefined
   if (Effect.isEffect(work)) return Effect.asVoid(work as Effect.Effect<unknown, unknown, R>)
   if (typeof work !== "object" || work === null || !("then" in work)) return undefined
   return Effect.asVoid(Effect.tryPromise({ try: () => Promise.resolve(work), catch: (error) => error }))
-}
-
-const inTime = <R>(projection: Projection<R>, effect: Effect.Effect<void, unknown, R>) => {
-  const duration = Duration.fromInputUnsafe(projection.timeout ?? defaultTimeout)
-  return Effect.timeoutOrElse(effect, {
-    duration,
-    orElse: () =>
-      Effect.fail(new HandlerTimedOut({ projection: projection.name, afterMs: Duration.toMillis(duration) }))
-  })
 }
