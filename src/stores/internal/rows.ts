@@ -18,9 +18,6 @@ export const columns = [
   "batch_end"
 ] as const
 
-/** Where the id, the type, the version and the time are among the columns. */
-const scalars = [1, 2, 3, 7]
-
 /** The parts of an event that are stored as JSON text. */
 export interface EventText {
   readonly payload: string
@@ -72,9 +69,10 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
   const batchEnd = Number(row[offset + 8])
   if (row[offset] === null || Number(row[offset]) !== expected) corrupt(expected, "the event is missing")
   if (batchEnd < expected) corrupt(expected, "its batch ends before it")
-  for (const column of scalars) {
-    if (row[offset + column] === null) corrupt(expected, `it has no ${columns[column]!}`)
-  }
+  if (row[offset + 1] === null) corrupt(expected, "it has no event_id")
+  if (row[offset + 2] === null) corrupt(expected, "it has no event_type")
+  if (row[offset + 3] === null) corrupt(expected, "it has no schema_version")
+  if (row[offset + 7] === null) corrupt(expected, "it has no occurred_at")
   const payload = row[offset + 4] as string
   return {
     record: toRecord(expected, {
