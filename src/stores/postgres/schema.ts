@@ -19,8 +19,8 @@ import {
   refuseKnownFunction,
   writeIndexFunction
 } from "./functions.ts"
-import type { SqlDialect } from "../internal/workspace/sqlTables.ts"
-import { workspaceTables } from "../internal/workspace/sqlTables.ts"
+import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
+import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 
 /** The format that this version reads and writes: the number of its migrations. */
 export const format = 2

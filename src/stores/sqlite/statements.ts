@@ -14,8 +14,8 @@
  *   projections and reactors keep. Since format 3.
  */
 import { columns } from "../internal/rows.ts"
-import type { SqlDialect } from "../internal/workspace/sqlTables.ts"
-import { workspaceTables } from "../internal/workspace/sqlTables.ts"
+import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
+import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 
 /** The format that this version writes. Logs of an earlier one are brought to it when they are opened. */
 export const format = 3

@@ -2,20 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
-import type { EventStoreError } from "../../EventStoreError.ts"
 import { fromReason, StoreClosed, StoreUnavailable } from "../../EventStoreError.ts"
 import type { Transaction } from "../../Workspace.ts"
 import type { StoreBackend } from "../StoreBackend.ts"
-import type {
-  CursorRow,
-  CursorTable,
-  DeadLetter,
-  DeadLetterTable,
-  OutboxEntry,
-  OutboxKey,
-  OutboxTable,
-  VersionTable
-} from "../../WorkspaceTables.ts"
+import type { CursorRow, CursorTable, DeadLetter, DeadLetterTable, VersionTable } from "../../WorkspaceTables.ts"
+import type { Entry } from "./memoryOutbox.ts"
+import { outboxTable } from "./memoryOutbox.ts"
+import type { Step } from "./MemoryTable.ts"
+import { MemoryTable } from "./MemoryTable.ts"
 
 interface Cursor {
   readonly query: string
@@ -32,48 +26,12 @@ interface Letter extends DeadLetter {
   readonly replaying: boolean
 }
 
-interface Entry extends OutboxEntry {
-  readonly dueAt: number
-}
-
-/** A map whose changes are written down until the transaction ends. Its values are never changed, only replaced. */
-class Table<Row> {
-  private readonly rows = new Map<string, Row>()
-  private before = new Map<string, Row | undefined>()
-
-  get(key: string): Row | undefined {
-    return this.rows.get(key)
-  }
-
-  values(): ReadonlyArray<Row> {
-    return [...this.rows.values()]
-  }
-
-  set(key: string, row: Row | undefined): void {
-    if (!this.before.has(key)) this.before.set(key, this.rows.get(key))
-    if (row === undefined) this.rows.delete(key)
-    else this.rows.set(key, row)
-  }
-
-  keep(): void {
-    this.before = new Map()
-  }
-
-  undo(): void {
-    for (const [key, row] of this.before) {
-      if (row === undefined) this.rows.delete(key)
-      else this.rows.set(key, row)
-    }
-    this.keep()
-  }
-}
-
 /** A workspace in memory, as long-lived as the log (D6); and the transactions of a store on it. */
 export const memoryTransactions = (now: () => number): ((isClosed: () => boolean) => StoreBackend["transaction"]) => {
-  const cursors = new Table<Cursor>()
-  const letters = new Table<Letter>()
-  const entries = new Table<Entry>()
-  const versions = new Table<number>()
+  const cursors = new MemoryTable<Cursor>()
+  const letters = new MemoryTable<Letter>()
+  const entries = new MemoryTable<Entry>()
+  const versions = new MemoryTable<number>()
   const all = [cursors, letters, entries, versions]
   const transactionOf = (step: Step): Transaction => ({
     sql: undefined,
@@ -105,12 +63,9 @@ export const memoryTransactions = (now: () => number): ((isClosed: () => boolean
     )
 }
 
-/** Runs a step of a transaction, while that is under way. */
-type Step = <A>(run: () => A) => Effect.Effect<A, EventStoreError>
-
 const hasEnded = new StoreUnavailable({ code: "NO_TRANSACTION", operation: "keep cursors", retryable: false })
 
-const cursorTable = (rows: Table<Cursor>, now: () => number, step: Step): CursorTable => {
+const cursorTable = (rows: MemoryTable<Cursor>, now: () => number, step: Step): CursorTable => {
   const held = (name: string, epoch: number): Cursor | undefined => {
     const row = rows.get(name)
     return row?.epoch === epoch ? row : undefined
@@ -188,7 +143,7 @@ const cursorTable = (rows: Table<Cursor>, now: () => number, step: Step): Cursor
   }
 }
 
-const deadLetterTable = (rows: Table<Letter>, now: () => number, step: Step): DeadLetterTable => {
+const deadLetterTable = (rows: MemoryTable<Letter>, now: () => number, step: Step): DeadLetterTable => {
   const keyOf = (cursor: string, sequenceNumber: number) => `${sequenceNumber} ${cursor}`
   const of = (cursor: string) =>
     rows
@@ -249,60 +204,7 @@ const deadLetterTable = (rows: Table<Letter>, now: () => number, step: Step): De
   }
 }
 
-const outboxTable = (rows: Table<Entry>, now: () => number, step: Step): OutboxTable => {
-  const keyOf = ({ place, reactor, sequenceNumber }: OutboxKey) => `${sequenceNumber} ${place} ${reactor}`
-  const of = (reactor: string, dead: boolean) =>
-    rows
-      .values()
-      .filter((row) => row.reactor === reactor && row.dead === dead)
-      .sort((a, b) => a.sequenceNumber - b.sequenceNumber || a.place - b.place)
-  const settle = (key: OutboxKey, attempts: number, settled: (row: Entry) => Entry | undefined) =>
-    step(() => {
-      const row = rows.get(keyOf(key))
-      if (row === undefined || row.dead || row.attempts !== attempts) return false
-      rows.set(keyOf(key), settled(row))
-      return true
-    })
-  return {
-    put: (entries) =>
-      step(() => {
-        for (const entry of entries) {
-          if (rows.get(keyOf(entry)) !== undefined) continue
-          rows.set(keyOf(entry), { ...entry, attempts: 0, failure: undefined, dead: false, dueAt: now() })
-        }
-      }),
-    lease: (reactor, limit, leaseMs) =>
-      step(() =>
-        of(reactor, false)
-          .filter(({ dueAt }) => dueAt <= now())
-          .slice(0, limit)
-          .map((row) => {
-            const leased = { ...row, attempts: row.attempts + 1, dueAt: now() + leaseMs }
-            rows.set(keyOf(row), leased)
-            return leased
-          })
-      ),
-    dueIn: (reactor) =>
-      step(() => {
-        const due = of(reactor, false).map(({ dueAt }) => dueAt)
-        return due.length === 0 ? undefined : Math.max(0, Math.min(...due) - now())
-      }),
-    acknowledge: (key, attempts) => settle(key, attempts, () => undefined),
-    postpone: (key, attempts, delayMs, failure) =>
-      settle(key, attempts, (row) => ({ ...row, dueAt: now() + delayMs, failure })),
-    bury: (key, attempts, failure) => settle(key, attempts, (row) => ({ ...row, dead: true, failure })),
-    list: (reactor, dead, limit) => step(() => of(reactor, dead).slice(0, limit)),
-    count: (reactor) => step(() => ({ waiting: of(reactor, false).length, dead: of(reactor, true).length })),
-    revive: (reactor) =>
-      step(() => {
-        const dead = of(reactor, true)
-        for (const row of dead) rows.set(keyOf(row), { ...row, dead: false, dueAt: now() })
-        return dead.length
-      })
-  }
-}
-
-const versionTable = (rows: Table<number>, step: Step): VersionTable => ({
+const versionTable = (rows: MemoryTable<number>, step: Step): VersionTable => ({
   active: (projection) => step(() => rows.get(projection)),
   activate: (projection, version) =>
     step(() => {
