@@ -4,7 +4,7 @@ import { applies, conformance } from "../../src/testing/index.ts"
 import { itEffect } from "../support/it.ts"
 import { stores } from "../support/stores.ts"
 
-const allCases = 264
+const allCases = 265
 const casesThatReopen = 27
 const casesOnDamagedLogs = 2
 

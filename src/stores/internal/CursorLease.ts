@@ -46,6 +46,7 @@ export class CursorLease {
   /** Events up to here need not be delivered again. */
   private handled: number
   private renewedAt: number
+  private seenAt = 0
   private fenced = false
   private late = false
   private paused = false
@@ -130,13 +131,26 @@ export class CursorLease {
     return Effect.gen({ self: this }, function* () {
       while (!isDone()) {
         yield* Effect.raceFirst(Effect.sleep(Duration.millis(interval)), called)
-        const isDue = (yield* monotonicMillis) - this.renewedAt >= Math.min(leaseMs / 3, lookInterval)
-        if (!isDue && this.handled <= this.stored) continue
+        const now = yield* monotonicMillis
+        if (now - this.renewedAt < leaseMs / 3 && this.handled <= this.stored) {
+          if (now - Math.max(this.renewedAt, this.seenAt) >= lookInterval) yield* this.look
+          continue
+        }
         const renewed = yield* Effect.result(this.renew(this.handled))
         if (Result.isFailure(renewed) && (yield* monotonicMillis) - this.renewedAt >= leaseMs) this.late = true
       }
     })
   }
+
+  /** A read, where a renewal would be a write. */
+  private readonly look: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    this.seenAt = yield* monotonicMillis
+    const rows = yield* Effect.result(this.backend.transaction(({ cursors }) => cursors.read([this.leased.cursor])))
+    if (Result.isFailure(rows)) return
+    const [row] = rows.success
+    if (row === undefined) this.fenced = true
+    else this.saw(row)
+  })
 
   /** What was seen of the stored cursor from outside: it may have been paused, or set back. */
   saw({ epoch, paused }: CursorRow): void {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Query from "../../stores/EventQuery.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { onLog, onStore } from "./ConformanceCase.ts"
@@ -221,15 +222,25 @@ export const durableTakeover = [
       yield* pause(false)
       yield* eventually("deliveries go on", () => recording.batches.length > seen)
       state.isEnough = true
-      yield* inTime(
-        Effect.andThen(
-          stream.caughtUp,
-          Effect.sync(() => appending)
-        ),
-        "the stream catches up"
-      )
+      yield* inTime(Fiber.join(appending), "the appends end")
+      yield* inTime(stream.caughtUp, "the stream catches up")
       assert.ok(recording.batches.length >= head)
       assert.deepStrictEqual(numbersOf(recording.batches.flat()), range(1, recording.batches.length))
+    })
+  ),
+  onStore("D5", "a stream that rests notices that its cursor was paused or set back, however long the lease", (store) =>
+    Effect.gen(function* () {
+      const recording = recorder()
+      yield* store.append([sold("ann")])
+      const stream = yield* store.streamAllDurable({ name: "all" }, recording.handler, { lease: "1 hour" })
+      yield* inTime(stream.caughtUp, "the stream catches up")
+      yield* store.workspace.transaction(({ cursors }) => cursors.setPaused("stream all", true))
+      yield* eventuallyState(stream, "paused")
+      yield* store.workspace.transaction(({ cursors }) => cursors.setPaused("stream all", false))
+      yield* eventuallyState(stream, "running")
+      yield* store.workspace.transaction(({ cursors }) => cursors.reset("stream all", 0))
+      yield* recording.received(2)
+      assert.deepStrictEqual(recording.numbers(), [[1], [1]])
     })
   )
 ]
