@@ -5,8 +5,8 @@ import * as Schedule from "effect/Schedule"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import type { Claim, Claimed, CursorTable } from "../../stores/WorkspaceTables.ts"
-import { onStore } from "./ConformanceCase.ts"
-import { inTime } from "./expectations.ts"
+import { onLog, onStore } from "./ConformanceCase.ts"
+import { inTime, range } from "./expectations.ts"
 
 const hour = 3_600_000
 
@@ -132,6 +132,21 @@ export const cursorLeases = [
       assert.equal((yield* cursors((it) => it.claim(claim("one", hour, { query: "another" }))))._tag, "OtherQuery")
       yield* cursors((it) => it.remove("mine"))
       held(yield* cursors((it) => it.claim(claim("other", hour, { query: "another" }))))
+    })
+  ),
+  onLog("D5", "of claims at once, through several stores, exactly one is granted", (open) =>
+    Effect.gen(function* () {
+      const stores = [yield* open, yield* open, yield* open, yield* open]
+      for (const round of range(1, 12)) {
+        const made = claim("", 0, { cursor: `cursor ${round}` })
+        // New ones, and such as are there and free.
+        if (round % 2 === 0) yield* using(stores[0]!)((it) => it.ensure(made))
+        const answers = yield* Effect.all(
+          stores.map((store, index) => using(store)((it) => it.claim({ ...made, owner: `${index}`, leaseMs: hour }))),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(answers.map(({ _tag }) => _tag).sort(), ["Held", "Taken", "Taken", "Taken"])
+      }
     })
   )
 ]

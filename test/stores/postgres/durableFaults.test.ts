@@ -2,7 +2,9 @@
  * Connections break while durable streams are delivered: at COMMIT, all of them again and again, with their server. Nothing is lost;
  * what moves in the transaction of its query model happens once; a batch comes twice only where it was not known whether it was over.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
 import type { EventStore } from "../../../src/stores/EventStore.ts"
 import type { EventBatch } from "../../../src/stores/Event.ts"
@@ -58,9 +60,9 @@ describe("a COMMIT that moves a cursor", () => {
         yield* createCounter(direct, table)
         const store = yield* PostgresStore.make({ url: proxy.url, schema, listen: false, answerTimeout: 250 })
         const received = recorder()
-        const counting = yield* count(store, table)
+        let [attempts, seen, faulty] = [0, 0, 0]
+        const counting = yield* count(store, table, { attempted: () => attempts++ })
         const stream = yield* store.streamAllDurable({ name: "all" }, received.handler)
-        let [seen, faulty] = [0, 0]
         proxy.setRule((message) => {
           if (message.direction !== direction || !isCommit(message) || ++seen % 4 !== 0) return "forward"
           faulty++
@@ -72,6 +74,8 @@ describe("a COMMIT that moves a cursor", () => {
         expect(faulty).toBeGreaterThan(8)
         // Where the cursor is moved by itself the move is done again, not the delivery.
         expect(yield* countedIn(direct, table)).toEqual(countOf(48))
+        // The server had carried it out: that is found out, not tried again.
+        if (direction === "toClient") expect(attempts).toBe(24)
         expect(expectInOrder(received.batches)).toBe(0)
         expect([(yield* counting.status).state, (yield* stream.status).state]).toEqual(["running", "running"])
       })
@@ -185,6 +189,34 @@ describe("deliveries", () => {
       yield* inTime(counting.reached(2), "the other event is counted")
       expect(yield* countedIn(store, table)).toEqual(countOf(2))
       expect(attempts).toBe(2)
+    })
+  )
+
+  itEffect("have their lease from when it was had, however long it was waited for", () =>
+    Effect.gen(function* () {
+      const { schema, url } = yield* ownSchema
+      const store = yield* PostgresStore.make({ url, schema, listen: false })
+      const claim = { cursor: "mine", query: "all", start: 0, owner: "me", leaseMs: 400 }
+      const release = yield* Deferred.make<void>()
+      yield* store.workspace.transaction(({ cursors }) => cursors.ensure(claim))
+      const blocking = yield* Effect.forkScoped(
+        store.workspace.transaction(({ cursors }) =>
+          Effect.andThen(cursors.setPaused("mine", false), Deferred.await(release))
+        ),
+        { startImmediately: true }
+      )
+      const claiming = yield* Effect.forkScoped(
+        store.workspace.transaction(({ cursors }) =>
+          Effect.flatMap(cursors.claim(claim), ({ _tag }) =>
+            Effect.map(cursors.read(["mine"]), ([row]) => [_tag, row!.held])
+          )
+        )
+      )
+      yield* Effect.sleep("700 millis")
+      expect(claiming.pollUnsafe()).toBeUndefined()
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(blocking)
+      expect(yield* inTime(Fiber.join(claiming), "the lease is granted")).toEqual(["Held", true])
     })
   )
 })

@@ -131,6 +131,9 @@ describe("a transaction", () => {
         yield* Effect.exit(work)
         expect(pool.waitingCount).toBe(0)
         expect(pool.idleCount).toBe(pool.totalCount)
+        // For the application's own queries nothing is left of the transaction.
+        const { rows } = yield* Effect.promise(() => pool.query("SHOW idle_in_transaction_session_timeout"))
+        expect(rows).toEqual([{ idle_in_transaction_session_timeout: "0" }])
       }
       const settings = yield* store.workspace.transaction(({ sql }) =>
         Effect.andThen(
@@ -139,8 +142,6 @@ describe("a transaction", () => {
         )
       )
       expect(settings).toEqual([{ timeout: "7s" }])
-      const { rows } = yield* Effect.promise(() => pool.query("SHOW idle_in_transaction_session_timeout"))
-      expect(rows).toEqual([{ idle_in_transaction_session_timeout: "0" }])
     })
   )
 
