@@ -42,6 +42,8 @@ for (const [name, log] of [
             yield* victim!.kill
             alive.push(yield* start)
           }
+          const ended = alive.filter(({ hasEnded }) => hasEnded())
+          assert.equal(ended.length, 0, "some workers have ended by themselves")
           state.isOver = true
           yield* inTime(Fiber.join(appending), "appending ends")
           const head = yield* shared.store.workspace.head

@@ -53,6 +53,8 @@ export interface CountingProcess {
   readonly lines: ReadonlyArray<string>
   readonly prints: (what: string, condition: (line: string) => boolean, from?: number) => Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Whether it has ended, by itself or not. */
+  readonly hasEnded: () => boolean
   /** Ends it without any warning. */
   readonly kill: Effect.Effect<void>
 }
@@ -78,6 +80,7 @@ export const startCounting = (
       lines,
       prints: (what, condition, from = 0) =>
         eventually(`a worker prints ${what}`, () => lines.slice(from).some(condition)),
+      hasEnded: () => hasExited,
       signal: (signal) => Effect.sync(() => child.kill(signal)),
       kill: Effect.andThen(
         Effect.sync(() => child.kill("SIGKILL")),

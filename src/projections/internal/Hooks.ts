@@ -33,7 +33,7 @@ export class Hooks<R> {
   constructor(store: EventStore, projection: Projection<R>, leaseMs: number, cursors: ReadonlyArray<string>) {
     this.store = store
     this.projection = projection
-    this.leaseMs = leaseMs
+    this.leaseMs = Math.max(leaseMs, leastLease)
     this.cursors = cursors
   }
 
@@ -143,10 +143,7 @@ export class Hooks<R> {
 
   private inTurn<A, E, R = never>(work: (turn: HeldLease) => Effect.Effect<A, E, R>) {
     const { name } = this.projection
-    return this.store.workspace.inTurn(
-      { cursor: `hooks ${name}`, name, leaseMs: Math.max(this.leaseMs, leastLease) },
-      work
-    )
+    return this.store.workspace.inTurn({ cursor: `hooks ${name}`, name, leaseMs: this.leaseMs }, work)
   }
 
   /** Runs hooks, and then what is to be noted of them: in one transaction where the query model is in the store's database. */

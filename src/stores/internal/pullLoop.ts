@@ -15,7 +15,9 @@ import type { EventBatch } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { EventStoreError, fromReason } from "../EventStoreError.ts"
 import type { Page } from "../Workspace.ts"
+import { monotonicMillis } from "./CursorLease.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
+import { Portions } from "./Portions.ts"
 import type { Registration } from "./Registration.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
 
@@ -32,7 +34,7 @@ export interface Delivery<E, R> {
   readonly query: NormalisedQuery
   /** Records to read at once: what a slow consumer holds in memory at the most, one large batch aside. */
   readonly pageSize: number
-  /** Whether the batches of a page are handed over together. Where that fails they are handed over one by one. */
+  /** Whether batches are handed over together, as many as do not take long. Where that fails they are handed over one by one. */
   readonly together: boolean
   readonly deliver: (batches: ReadonlyArray<EventBatch>) => Effect.Effect<void, E, R>
   /** Takes note of events that do not match, up to this position. */
@@ -83,15 +85,26 @@ export const pull = <E, R>(
       ),
       Effect.tap(() => Effect.sync(() => advance(endOf(batch))))
     )
-  const deliverPage = (page: Page) =>
+  const portions = new Portions(delivery.pageSize)
+  const deliverTogether = (batches: ReadonlyArray<EventBatch>) =>
     Effect.gen(function* () {
-      const { batches } = page
-      if (delivery.together && batches.length > 1) {
+      if (batches.length > 1) {
+        const begun = yield* monotonicMillis
         const whole = yield* Effect.exit(once(delivery.deliver(batches)))
+        portions.took((yield* monotonicMillis) - begun)
         if (Exit.isSuccess(whole)) return advance(endOf(batches[batches.length - 1]!))
         if (delivery.isOver()) return yield* whole
       }
       for (const batch of batches) yield* deliverOne(batch)
+    })
+  const deliverPage = (page: Page) =>
+    Effect.gen(function* () {
+      let left = page.batches
+      while (left.length > 0) {
+        const portion = delivery.together ? portions.first(left) : left.slice(0, 1)
+        yield* deliverTogether(portion)
+        left = left.slice(portion.length)
+      }
     })
   return Effect.gen(function* () {
     while (true) {
