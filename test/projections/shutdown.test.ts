@@ -153,13 +153,16 @@ describe("postgres", () => {
       const projection = Projection.elsewhere({ name: "taken", events: Events, handle: () => undefined })
       const long = { lease: "1 hour" } as const
       yield* Effect.flatMap(startWorker(store, [projection], long), ({ stop }) => stop)
-      const leasedUntil = (time: string) => own.query(`UPDATE "${own.schema}".cursors SET leased_until = ${time}`)
+      const leasedUntil = (time: string) =>
+        own.query(`UPDATE "${own.schema}".cursors SET leased_until = ${time} WHERE cursor LIKE 'projection %'`)
       yield* leasedUntil("9e15")
-      // Its setup has had its turn: nobody else's is waited for.
-      yield* own.query(`DELETE FROM "${own.schema}".cursors WHERE cursor LIKE 'hooks %'`)
       const waits = yield* startWorker(store, [projection], long)
+      // From here on it writes nothing but to take the lease.
+      yield* eventuallyStatus(waits, projection, "it is in use", ({ active }) => active)
+      // That ends soon, and nobody may write by then.
+      yield* leasedUntil("extract(epoch FROM clock_timestamp()) * 1000 + 1000")
       yield* own.query("BEGIN")
-      yield* leasedUntil("0")
+      yield* own.query(`LOCK TABLE "${own.schema}".cursors IN SHARE MODE`)
       const { query } = yield* rawConnection(own.url)
       const blocked = query("SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", [
         (yield* own.query<{ readonly pid: number }>("SELECT pg_backend_pid() AS pid"))[0]!.pid
