@@ -1,12 +1,14 @@
 /** Leases of cursors, as the workspace gives them to those who follow the log: who holds one, until when, and who moves what (D2, D5). */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import type { Claim, Claimed, CursorTable } from "../../stores/WorkspaceTables.ts"
 import { onLog, onStore } from "./ConformanceCase.ts"
-import { inTime, range } from "./expectations.ts"
+import { eventually, inTime, range } from "./expectations.ts"
 
 const hour = 3_600_000
 
@@ -96,6 +98,42 @@ export const cursorLeases = [
       const { epoch } = held(yield* cursors((it) => it.claim(claim("one", hour))))
       yield* Effect.ignore(cursors((it) => Effect.andThen(it.move("mine", epoch, 1, hour), Effect.fail("no" as never))))
       assert.deepStrictEqual((yield* cursors((it) => it.read(["mine"])))[0]!.position, 0)
+    })
+  ),
+  onStore("D2", "work that dies, throws or is interrupted leaves nothing behind in its transaction", (store) =>
+    Effect.gen(function* () {
+      const cursors = using(store)
+      const { epoch } = held(yield* cursors((it) => it.claim(claim("one", hour))))
+      let begun = 0
+      const ends: ReadonlyArray<Effect.Effect<never>> = [
+        Effect.die(new Error("a defect")),
+        Effect.sync((): never => {
+          throw new Error("thrown")
+        }),
+        Effect.interrupt,
+        Effect.never
+      ]
+      for (const [index, end] of ends.entries()) {
+        const working = yield* Effect.forkChild(
+          cursors((it) =>
+            it
+              .move("mine", epoch, index + 1, hour)
+              .pipe(
+                Effect.andThen(it.ensure(claim("", 0, { cursor: `made ${index}` }))),
+                Effect.andThen(Effect.suspend(() => (begun++, end)))
+              )
+          )
+        )
+        yield* eventually("the work is half done", () => begun === index + 1)
+        if (index === ends.length - 1) yield* Fiber.interrupt(working)
+        const exit = yield* inTime(Fiber.await(working), "the transaction ends")
+        assert.ok(Exit.isFailure(exit))
+        const rows = yield* cursors((it) => it.read(["mine", `made ${index}`]))
+        assert.deepStrictEqual(
+          rows.map(({ cursor, position }) => [cursor, position]),
+          [["mine", 0]]
+        )
+      }
     })
   ),
   onStore("D5", "a cursor that is paused cannot be claimed, and its holder is told", (store) =>
