@@ -8,6 +8,8 @@ import { conformance } from "../conformance/index.ts"
 import { checking } from "./checking.ts"
 import { committing } from "./committing.ts"
 import { delivering } from "./delivering.ts"
+import { durableCursors } from "./durableCursors.ts"
+import { durableDelivery } from "./durableDelivery.ts"
 import { matching } from "./matching.ts"
 import type { Mutant } from "./Mutant.ts"
 import { plainStore } from "./plainStore.ts"
@@ -16,6 +18,7 @@ import { recording } from "./recording.ts"
 import { repeating } from "./repeating.ts"
 import { serialising } from "./serialising.ts"
 import { severalStores } from "./severalStores.ts"
+import { transactions } from "./transactions.ts"
 import type { Failure } from "./trial.ts"
 import { failuresOf } from "./trial.ts"
 
@@ -30,6 +33,9 @@ export const all: ReadonlyArray<Mutant> = [
   ...reading,
   ...matching,
   ...delivering,
+  ...durableCursors,
+  ...durableDelivery,
+  ...transactions,
   ...repeating,
   ...recording,
   ...severalStores
