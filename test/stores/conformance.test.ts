@@ -4,7 +4,7 @@ import { applies, conformance } from "../../src/testing/index.ts"
 import { itEffect } from "../support/it.ts"
 import { stores } from "../support/stores.ts"
 
-const allCases = 999
+const allCases = 267
 const casesThatReopen = 28
 const casesOnDamagedLogs = 2
 
