@@ -28,13 +28,16 @@ export const handleAll = <R>(
   place: Place
 ): Effect.Effect<void, unknown, R> =>
   Effect.suspend(() => {
-    for (let index = 0; index < batches.length; index++) {
-      const work = called(() => projection.handle(batches[index]!, place))
-      if (Result.isFailure(work)) return Effect.fail(work.failure)
-      const effect = effectOf(work.success)
-      if (effect !== undefined) return handleOn(projection, batches, place, index, effect)
-    }
-    return Effect.void
+    let index = 0
+    const effect = called(() => {
+      for (; index < batches.length; index++) {
+        const given = effectOf(projection.handle(batches[index]!, place))
+        if (given !== undefined) return given
+      }
+      return undefined
+    })
+    if (Result.isFailure(effect)) return Effect.fail(effect.failure)
+    return effect.success === undefined ? Effect.void : handleOn(projection, batches, place, index, effect.success)
   })
 
 /** Goes on with the batch whose handler gave an effect. */
