@@ -2,18 +2,10 @@
  * What a schema holds under the names that the store uses, as lines of text, and what a log of the current format consists of. By
  * comparing the two a store knows its own log from foreign tables, and notices what was changed or taken away (L3).
  */
-import { migrations } from "./schema.ts"
+import { format as currentFormat, functions, migrations, replacedFunctions } from "./schema.ts"
 
 /** The names of functions. */
-export const functionNames = [
-  "refuse_change",
-  "lock",
-  "append",
-  "refuse_changed",
-  "refuse_known",
-  "read",
-  "write_index"
-]
+export const functionNames = ["refuse_change", ...replacedFunctions]
 
 /** Fires before UPDATE, DELETE and TRUNCATE, once a statement: the bits of `pg_trigger.tgtype`. */
 const triggerType = 2 + 8 + 16 + 32
@@ -77,16 +69,13 @@ export const takenName = (lines: Iterable<string>, format: number): string | und
   return undefined
 }
 
-/** The bodies of the functions as the migrations leave them. */
+/** The bodies of the functions; of those that a migration makes anew only the ones of the current format are known. */
 const functionLines = (schema: string, format: number): ReadonlyArray<string> => {
-  const text = migrations(schema).slice(0, format).join("\n")
-  const bodies = new Map(
-    Array.from(
-      text.matchAll(/CREATE (?:OR REPLACE )?FUNCTION "\w+"\.(\w+)\([^$]*AS \$\$(.*?)\$\$/gs),
-      ([, name, body]) => [name!, body!]
-    )
+  const text = [...migrations(schema).slice(0, format), format === currentFormat ? functions(schema) : ""].join("\n")
+  return Array.from(
+    text.matchAll(/CREATE (?:OR REPLACE )?FUNCTION "\w+"\.(\w+)\([^$]*AS \$\$(.*?)\$\$/gs),
+    ([, name, body]) => `function ${name}: ${body}`
   )
-  return functionNames.map((name) => `function ${name}: ${bodies.get(name)}`)
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Ask, Database, Rows } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure } from "./driverErrors.ts"
 import { expectedLines, functionNames, inventory, isLogTable, relationNames, takenName } from "./inventory.ts"
-import { format, migrations } from "./schema.ts"
+import { format, functions, migrations, replacedFunctions } from "./schema.ts"
 
 /** PostgreSQL 14: below it was never tried. */
 const oldestServer = 140_000
@@ -56,6 +56,7 @@ export const migrateSchema = (database: Database, schema: string): Effect.Effect
         if (found === format) return
         yield* createSchema(ask, schema)
         for (const migration of migrations(schema).slice(found)) yield* ask(migration)
+        yield* replaceFunctions(ask, schema)
         const s = `"${schema}"`
         yield* ask(
           found === 0 ? `INSERT INTO ${s}.log (format) VALUES (${format})` : `UPDATE ${s}.log SET format = ${format}`
@@ -70,6 +71,21 @@ const createSchema = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
     const existing = yield* ask("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", [schema])
     if (existing.length === 0) yield* ask(`CREATE SCHEMA "${schema}"`)
   })
+
+/** Whoever may execute a function still may when there is a new one under its name. */
+const replaceFunctions = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
+  Effect.gen(function* () {
+    const grants = yield* ask(grantsOfFunctions, [schema, replacedFunctions])
+    for (const name of replacedFunctions) yield* ask(`DROP FUNCTION IF EXISTS "${schema}".${name}`)
+    yield* ask(functions(schema))
+    for (const [grant] of grants) yield* ask(grant!)
+  })
+
+const grantsOfFunctions = `
+SELECT format('GRANT EXECUTE ON FUNCTION %I.%I TO %I', n.nspname, p.proname, r.rolname)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+CROSS JOIN LATERAL aclexplode(p.proacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
+WHERE n.nspname = $1 AND p.proname = ANY ($2) AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner`
 
 /** The format of the log in the schema, 0 when there is none. Refuses what is not evolvent's, or newer. */
 const stateOf = <E>(

@@ -25,21 +25,14 @@ import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 /** The format that this version reads and writes: the number of its migrations. */
 export const format = 2
 
-/** The migrations of a schema, in order; each is run in one transaction. The schema's name is checked against an allow-list. */
+/**
+ * The migrations of a schema, in order: what there is but the functions, which are made anew after them. A change of a function needs
+ * another format, so another migration, be it an empty one. The schema's name is checked against an allow-list.
+ */
 export const migrations = (schema: string): ReadonlyArray<string> => {
   const s = `"${schema}"`
   return [
-    [
-      tables(s),
-      triggers(s),
-      lockFunction(s),
-      appendFunction(s),
-      refuseChangedFunction(s),
-      refuseKnownFunction(s),
-      readFunction(s),
-      writeIndexFunction(s),
-      rights(s)
-    ].join("\n"),
+    [tables(s), triggers(s)].join("\n"),
     workspaceTables({ whole: "int8", text: 'text COLLATE "C"' })
       .map(
         ({ columns, index, name, primaryKey }) => `
@@ -51,6 +44,23 @@ REVOKE ALL ON ${s}.${name} FROM PUBLIC;`
   ]
 }
 
+/** The functions of the format at hand, which take the place of those of an earlier one. They are everybody's until that is taken back. */
+export const functions = (schema: string): string => {
+  const s = `"${schema}"`
+  return [
+    lockFunction(s),
+    appendFunction(s),
+    refuseChangedFunction(s),
+    refuseKnownFunction(s),
+    readFunction(s),
+    writeIndexFunction(s),
+    `REVOKE ALL ON FUNCTION ${replacedFunctions.map((name) => `${s}.${name}`).join(", ")} FROM PUBLIC;`
+  ].join("\n")
+}
+
+/** The names of these functions. */
+export const replacedFunctions = ["lock", "append", "refuse_changed", "refuse_known", "read", "write_index"]
+
 /** How the tables of the workspace are spoken to. */
 export const dialect = (schema: string): SqlDialect => ({
   table: (name) => `"${schema}".${name}`,
@@ -60,6 +70,7 @@ export const dialect = (schema: string): SqlDialect => ({
   skipLocked: " FOR UPDATE SKIP LOCKED"
 })
 
+/** The database's default privileges may give a table to everybody. */
 const tables = (s: string): string => `
 CREATE TABLE ${s}.log (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -90,7 +101,8 @@ CREATE TABLE ${s}.idempotency (
   fingerprint text COLLATE "C" NOT NULL,
   first_number int8 NOT NULL,
   last_number int8 NOT NULL
-);`
+);
+REVOKE ALL ON ${s}.log, ${s}.events, ${s}.event_index, ${s}.idempotency FROM PUBLIC;`
 
 const triggers = (s: string): string => `
 CREATE FUNCTION ${s}.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -99,10 +111,5 @@ BEGIN
 END $$;
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${s}.events
   FOR EACH STATEMENT EXECUTE FUNCTION ${s}.refuse_change();
-ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;`
-
-/** Functions are everybody's until that is taken back; tables may be by the database's default privileges. */
-const rights = (s: string): string => `
-REVOKE ALL ON ${s}.log, ${s}.events, ${s}.event_index, ${s}.idempotency FROM PUBLIC;
-REVOKE ALL ON FUNCTION ${s}.refuse_change, ${s}.lock, ${s}.append, ${s}.refuse_changed, ${s}.refuse_known, ${s}.read, ${s}.write_index
-  FROM PUBLIC;`
+ALTER TABLE ${s}.events ENABLE ALWAYS TRIGGER events_append_only;
+REVOKE ALL ON FUNCTION ${s}.refuse_change FROM PUBLIC;`

@@ -19,7 +19,8 @@ import {
 } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
 import type { RawQuery } from "../../support/postgres.ts"
-import { ownDatabase, rawConnection } from "../../support/postgres.ts"
+import { ownDatabase, ownRole, rawConnection } from "../../support/postgres.ts"
+import { indexedThrough } from "./logs.ts"
 
 const formatOne = readFileSync(join(import.meta.dirname, "formatOne.sql"), "utf8")
 
@@ -89,6 +90,26 @@ describe("a log of format 1", () => {
         )
       )
       expect(yield* contentOf(query)).toEqual(yield* contentOf((yield* rawConnection(fresh.url)).query))
+    })
+  )
+
+  itEffect("can be written by those who could before", () =>
+    Effect.gen(function* () {
+      const { query, open, url } = yield* logOfFormatOne()
+      const writer = yield* ownRole(url)
+      yield* query(`
+GRANT USAGE ON SCHEMA evolvent TO "${writer.role}";
+GRANT SELECT ON evolvent.log, evolvent.events, evolvent.event_index, evolvent.idempotency TO "${writer.role}";
+GRANT INSERT ON evolvent.events, evolvent.idempotency TO "${writer.role}";
+GRANT EXECUTE ON FUNCTION evolvent.read, evolvent.lock, evolvent.append, evolvent.refuse_changed, evolvent.refuse_known,
+  evolvent.write_index TO "${writer.role}"`)
+      yield* Effect.scoped(open)
+      const store = yield* PostgresStore.make({ url: writer.url, migrate: false, listen: false, indexEvery: 1 })
+      expect(
+        (yield* store.append([event("Sold", { seat: 10 })], { idempotencyKey: "seat 10" })).firstSequenceNumber
+      ).toBe(5)
+      expect(numbersOf((yield* store.query(Query.withTags("sale:1"))).eventRecords)).toEqual([1, 2, 3])
+      yield* indexedThrough(query, "evolvent", 5)
     })
   )
 
