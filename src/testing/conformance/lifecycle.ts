@@ -16,6 +16,7 @@ import {
   failsWith,
   inTime,
   logOf,
+  range,
   recorder,
   times
 } from "./expectations.ts"
@@ -79,13 +80,15 @@ export const lifecycle = [
   onHarness("7", "closing ends streams, whether they wait or deliver", (harness) =>
     Effect.gen(function* () {
       const { store, close } = yield* closable(harness.make)
-      let started = 0
+      let [started, finished] = [0, 0]
+      const release = yield* Deferred.make<void>()
       const idle = yield* store.streamTo(Query.ofTypes("Never"), () => Effect.void)
       const busy = yield* store.streamAll(() =>
-        Effect.andThen(
-          Effect.sync(() => started++),
-          Effect.sleep("20 millis")
-        )
+        Effect.gen(function* () {
+          started++
+          yield* Deferred.await(release)
+          finished++
+        })
       )
       yield* store.append([event("Sold")])
       yield* store.append([event("Sold")])
@@ -93,9 +96,12 @@ export const lifecycle = [
       const waiting = yield* Effect.forkChild(failsWith("StoreClosed", busy.caughtUp, "caughtUp"))
       yield* Effect.yieldNow
       yield* inTime(close, "the store closes")
+      yield* Deferred.succeed(release, undefined)
       yield* Fiber.join(waiting)
       yield* eventuallyState(idle, "unsubscribed")
       yield* eventuallyState(busy, "unsubscribed")
+      yield* eventually("the delivery under way finishes", () => finished === 1)
+      yield* Effect.forEach(range(1, 20), () => Effect.sleep("1 millis"))
       assert.equal(started, 1)
       yield* failsWith("StoreClosed", idle.caughtUp, "caughtUp of a stream of a closed store")
       yield* idle.unsubscribe
