@@ -37,10 +37,14 @@ for (const [name, log] of [
           )
           const alive = yield* Effect.all([start, start, start], { concurrency: "unbounded" })
           for (const kill of range(1, kills)) {
+            // While it catches up, in a transaction of many batches; or later, when each batch has a transaction of its own.
+            const least = kill % 4 === 0 ? 1 : 60
             const handling = () =>
-              alive.findIndex(({ lines }) => lines.filter((line) => line.startsWith("handling")).length > kill % 4)
+              alive.findIndex(({ lines }) => lines.filter((line) => line.startsWith("handling")).length >= least)
             yield* eventually(`somebody handles events, kill ${kill}`, () => handling() >= 0)
             const [victim] = alive.splice(handling(), 1)
+            // Wherever it is by then: in a handler, in its COMMIT, behind it, or between two batches.
+            yield* Effect.sleep((kill * 7) % 20)
             yield* victim!.kill
             alive.push(yield* start)
           }
