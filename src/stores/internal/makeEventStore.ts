@@ -35,10 +35,13 @@ export const makeEventStore = (backend: StoreBackend, name: string): Effect.Effe
       Effect.sync(() => new Followers(backend)),
       ({ close }) => close
     )
-    return contract(backend, followers, name)
+    const live = new Set<Registration>()
+    // Whoever waits for a stream is told, whatever its handler is waiting for.
+    yield* Effect.addFinalizer(() => Effect.sync(() => live.forEach((stream) => stream.end("unsubscribed"))))
+    return contract(backend, followers, live, name)
   })
 
-const contract = (backend: StoreBackend, followers: Followers, name: string): EventStore => {
+const contract = (backend: StoreBackend, followers: Followers, live: Set<Registration>, name: string): EventStore => {
   const checkEvents = (events: unknown, path: string) =>
     normaliseEvents(events, path, { millis: backend.currentMillis(), maxPayloadBytes: backend.maxPayloadBytes })
 
@@ -80,13 +83,13 @@ const contract = (backend: StoreBackend, followers: Followers, name: string): Ev
         )
       ),
     query: (query = EventQuery.all) => traced("evolvent.query", attributes, () => runQuery(backend, query)),
-    streamAll: (handler, options) => startLive(backend, everything, handler, options),
+    streamAll: (handler, options) => startLive(backend, live, everything, handler, options),
     streamTo: (query, handler, options) =>
       Effect.suspend(() => {
         const checked = Result.flatMap(normaliseQuery(query, "query"), refuseReadCursor)
         return Result.isFailure(checked)
           ? Effect.fail(fromReason(checked.failure))
-          : startLive(backend, checked.success, handler, options)
+          : startLive(backend, live, checked.success, handler, options)
       }),
     streamAllDurable: (stream, handler, options) => startDurable(followers, stream, EventQuery.all, handler, options),
     streamToDurable: (stream, query, handler, options) => startDurable(followers, stream, query, handler, options),
@@ -191,6 +194,7 @@ const runQuery = (backend: StoreBackend, query: unknown): Effect.Effect<QueryRes
 
 const startLive = <E, R>(
   backend: StoreBackend,
+  live: Set<Registration>,
   query: NormalisedQuery,
   handler: BatchHandler<E, R>,
   options: StreamOptions | undefined
@@ -198,24 +202,24 @@ const startLive = <E, R>(
   Effect.mapError(backend.reading.head, fromReason).pipe(
     Effect.flatMap((from) => {
       const registration = new Registration("running", from)
-      return registration.run(
+      live.add(registration)
+      const pulling = pull(
         backend,
-        pull(
-          backend,
-          {
-            query,
-            retry: options?.retry,
-            pageSize: livePageSize,
-            together: false,
-            deliver: (batches) => Effect.suspend(() => handler(batches[0]!)),
-            passed: undefined,
-            between: undefined,
-            surrender: undefined,
-            outlastsOutages: false,
-            isOver: backend.isClosed
-          },
-          registration
-        )
+        {
+          query,
+          retry: options?.retry,
+          pageSize: livePageSize,
+          together: false,
+          deliver: (batches) => Effect.suspend(() => handler(batches[0]!)),
+          passed: undefined,
+          between: undefined,
+          surrender: undefined,
+          outlastsOutages: false,
+          isOver: backend.isClosed
+        },
+        registration
       )
+      const leave = Effect.sync(() => void live.delete(registration))
+      return registration.run(backend, Effect.ensuring(pulling, leave))
     })
   )

@@ -96,8 +96,8 @@ export const lifecycle = [
       const waiting = yield* Effect.forkChild(failsWith("StoreClosed", busy.caughtUp, "caughtUp"))
       yield* Effect.yieldNow
       yield* inTime(close, "the store closes")
-      yield* Deferred.succeed(release, undefined)
       yield* Fiber.join(waiting)
+      yield* Deferred.succeed(release, undefined)
       yield* eventuallyState(idle, "unsubscribed")
       yield* eventuallyState(busy, "unsubscribed")
       yield* eventually("the delivery under way finishes", () => finished === 1)
