@@ -200,7 +200,12 @@ export const expectComplete = (
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     const head = batches.at(-1)![1]
-    yield* delivered(at, 0, "the last batch is delivered", ({ last }) => last === head)
+    // However far behind a busy machine is, as long as it gets on.
+    for (let seen = -1; readRecord(at).every(({ last }) => last !== head);) {
+      const before = seen
+      yield* eventually("deliveries go on", () => readRecord(at).length > before)
+      seen = readRecord(at).length
+    }
     yield* inTime(
       Effect.repeat(counted, { until: ({ events }) => events >= head, schedule: Schedule.spaced("5 millis") }),
       "all events are counted"

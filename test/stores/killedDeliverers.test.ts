@@ -47,7 +47,7 @@ describe("processes that deliver and are killed", () => {
           yield* expectComplete(site, yield* appends.stop, kills)
           expect(Math.max(...takeovers)).toBeLessThan(at.lease + 250 + slack)
         }),
-      { timeout: 90_000 }
+      { timeout: 180_000 }
     )
   }
 })
