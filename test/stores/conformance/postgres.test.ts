@@ -1,0 +1,3 @@
+import { runThrough } from "./runThrough.ts"
+
+runThrough("postgres")
