@@ -77,12 +77,6 @@ export const severalStores = [
     { backend: alwaysReading }
   ),
   mutant(
-    "streams forgotten at the end",
-    "Leaves its streams waiting when it is closed.",
-    ["closing ends streams, whether they wait or deliver"],
-    { backend: (backend) => ({ ...backend, isClosed: () => false }) }
-  ),
-  mutant(
     "lock of one process",
     "Holds a lock while it checks and writes that other stores on the log do not know of.",
     ["of conditional appends made at once through several stores exactly one commits"],
