@@ -66,7 +66,8 @@ const opened = (file: string) =>
     Effect.sync(() => {
       const database = new Database(file)
       database.pragma("journal_mode = WAL")
-      database.pragma("synchronous = FULL")
+      // Like the transactions of projections.
+      database.pragma("synchronous = NORMAL")
       database.pragma("cache_size = -65536")
       return database
     }),
