@@ -86,26 +86,24 @@ export const pull = <E, R>(
       Effect.tap(() => Effect.sync(() => advance(endOf(batch))))
     )
   const portions = new Portions(delivery.pageSize)
-  const deliverTogether = (batches: ReadonlyArray<EventBatch>) =>
-    Effect.gen(function* () {
-      if (batches.length > 1) {
-        const begun = yield* monotonicMillis
-        const whole = yield* Effect.exit(once(delivery.deliver(batches)))
-        portions.took((yield* monotonicMillis) - begun)
-        if (Exit.isSuccess(whole)) return advance(endOf(batches[batches.length - 1]!))
-        if (delivery.isOver()) return yield* whole
-      }
-      for (const batch of batches) yield* deliverOne(batch)
-    })
-  const deliverPage = (page: Page) =>
-    Effect.gen(function* () {
-      let left = page.batches
-      while (left.length > 0) {
-        const portion = delivery.together ? portions.first(left) : left.slice(0, 1)
-        yield* deliverTogether(portion)
-        left = left.slice(portion.length)
-      }
-    })
+  const deliverTogether = Effect.fnUntraced(function* (batches: ReadonlyArray<EventBatch>) {
+    if (batches.length > 1) {
+      const begun = yield* monotonicMillis
+      const whole = yield* Effect.exit(once(delivery.deliver(batches)))
+      portions.took((yield* monotonicMillis) - begun)
+      if (Exit.isSuccess(whole)) return advance(endOf(batches[batches.length - 1]!))
+      if (delivery.isOver()) return yield* whole
+    }
+    for (const batch of batches) yield* deliverOne(batch)
+  })
+  const deliverPage = Effect.fnUntraced(function* (page: Page) {
+    let left = page.batches
+    while (left.length > 0) {
+      const portion = delivery.together ? portions.first(left) : left.slice(0, 1)
+      yield* deliverTogether(portion)
+      left = left.slice(portion.length)
+    }
+  })
   return Effect.gen(function* () {
     while (true) {
       if (between !== undefined) yield* retried(between)
@@ -143,11 +141,11 @@ const isOutage = (error: unknown): boolean => {
  */
 const apart = <E, R>(work: Effect.Effect<void, E, R>, registration: Registration): Effect.Effect<void, unknown, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const fiber = yield* Effect.forkDetach(work)
+    Effect.flatMap(Effect.forkDetach(work), (fiber) => {
       registration.delivering = fiber
-      const exit = yield* restore(Fiber.await(fiber))
-      registration.delivering = undefined
-      if (Exit.isFailure(exit)) return yield* Effect.fail(Cause.squash(exit.cause))
+      return Effect.flatMap(restore(Fiber.await(fiber)), (exit) => {
+        registration.delivering = undefined
+        return Exit.isFailure(exit) ? Effect.fail(Cause.squash(exit.cause)) : Effect.void
+      })
     })
   )

@@ -66,8 +66,8 @@ export const readingInSteps = (reader: LogReader): LogReading => ({
   page: (query, after, limit) => readPage(reader, query, after, limit)
 })
 
-const readQuery = (reader: LogReader, query: NormalisedQuery): Effect.Effect<QueryResult, EventStoreErrorReason> =>
-  Effect.gen(function* () {
+const readQuery: (reader: LogReader, query: NormalisedQuery) => Effect.Effect<QueryResult, EventStoreErrorReason> =
+  Effect.fnUntraced(function* (reader, query) {
     const head = yield* reader.head
     const eventRecords: Array<EventRecord> = []
     let position = query.minSequenceNumber
@@ -98,21 +98,20 @@ export const toQueryResult = (
 }
 
 /** The last number up to which a record matches, looked for downwards. */
-export const lastMatch = (
+export const lastMatch: (
   reader: LogReader,
   query: NormalisedQuery,
   upTo: number
-): Effect.Effect<number | null, EventStoreErrorReason> =>
-  Effect.gen(function* () {
-    let position = upTo
-    while (position > 0) {
-      const step = yield* reader.down(query, { after: 0, upTo: position })
-      if (step.match !== undefined) return step.match
-      position = step.position
-      if (position > 0) yield* Effect.yieldNow
-    }
-    return null
-  })
+) => Effect.Effect<number | null, EventStoreErrorReason> = Effect.fnUntraced(function* (reader, query, upTo) {
+  let position = upTo
+  while (position > 0) {
+    const step = yield* reader.down(query, { after: 0, upTo: position })
+    if (step.match !== undefined) return step.match
+    position = step.position
+    if (position > 0) yield* Effect.yieldNow
+  }
+  return null
+})
 
 /** Records to look at before it is decided whether to scan or to ask the index. */
 const probedRecords = 128
@@ -121,37 +120,36 @@ const probedRecords = 128
 const scannedPerMatch = 8
 
 /** The next whole batches after a cursor. */
-export const readPage = (
+export const readPage: (
   reader: LogReader,
   query: NormalisedQuery,
   after: number,
   limit: number
-): Effect.Effect<Page, EventStoreErrorReason> =>
-  Effect.gen(function* () {
-    const head = yield* reader.head
-    const found: Array<StoredRecord> = []
-    let position = after
-    let isDense = true
-    for (let steps = 0; position < head && found.length < limit && steps < stepsPerPage; steps++) {
-      if (steps > 0) yield* Effect.yieldNow
-      const span = { after: position, upTo: head }
-      const wanted = limit - found.length
-      const step: StepUp =
-        isDense && reader.scan !== undefined
-          ? yield* reader.scan(query, span, steps === 0 ? Math.min(probedRecords, wanted) : wanted)
-          : yield* reader.up(query, span, wanted)
-      for (const stored of step.found) found.push(stored)
-      isDense &&= step.found.length * scannedPerMatch >= step.position - position
-      position = step.position
-    }
-    const end = found[found.length - 1]?.batchEnd ?? position
-    while (position < end) {
-      const step = yield* reader.up(query, { after: position, upTo: end }, stepLimit)
-      for (const stored of step.found) found.push(stored)
-      position = step.position
-    }
-    return { batches: toBatches(found), position }
-  })
+) => Effect.Effect<Page, EventStoreErrorReason> = Effect.fnUntraced(function* (reader, query, after, limit) {
+  const head = yield* reader.head
+  const found: Array<StoredRecord> = []
+  let position = after
+  let isDense = true
+  for (let steps = 0; position < head && found.length < limit && steps < stepsPerPage; steps++) {
+    if (steps > 0) yield* Effect.yieldNow
+    const span = { after: position, upTo: head }
+    const wanted = limit - found.length
+    const step: StepUp =
+      isDense && reader.scan !== undefined
+        ? yield* reader.scan(query, span, steps === 0 ? Math.min(probedRecords, wanted) : wanted)
+        : yield* reader.up(query, span, wanted)
+    for (const stored of step.found) found.push(stored)
+    isDense &&= step.found.length * scannedPerMatch >= step.position - position
+    position = step.position
+  }
+  const end = found[found.length - 1]?.batchEnd ?? position
+  while (position < end) {
+    const step = yield* reader.up(query, { after: position, upTo: end }, stepLimit)
+    for (const stored of step.found) found.push(stored)
+    position = step.position
+  }
+  return { batches: toBatches(found), position }
+})
 
 /** Groups ascending records by the committed batch that they belong to. */
 export const toBatches = (found: ReadonlyArray<StoredRecord>): ReadonlyArray<EventBatch> => {

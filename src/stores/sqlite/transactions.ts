@@ -48,26 +48,25 @@ export const sqliteTransactions = (
       if (connection !== undefined) return Effect.succeed(connection)
       return Effect.map(locking("open the database", open), (database) => (connection = new Connection(database)))
     })
-    return (work) =>
-      semaphore.withPermit(
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function* () {
-            const { database, statements } = yield* Effect.mapError(connect, fromReason)
-            const course = new Course(database, statements)
-            const exit = yield* Effect.mapError(
-              locking("begin a transaction", () => begin(database)),
-              fromReason
-            ).pipe(Effect.andThen(Effect.suspend(() => work(course.transaction(tables)))), restore, Effect.exit)
-            course.isOver = true
-            const ended = Exit.isFailure(exit)
-              ? exit
-              : yield* Effect.exit(Effect.as(commit(database, locking), exit.value))
-            if (database.open && database.inTransaction) database.exec("ROLLBACK")
-            return yield* ended
-          })
-        )
-      )
+    const run = Effect.fnUntraced(function* <A, E, R>(
+      work: (transaction: Transaction) => Effect.Effect<A, E, R>,
+      restore: Restore
+    ) {
+      const { database, statements } = yield* Effect.mapError(connect, fromReason)
+      const course = new Course(database, statements)
+      const exit = yield* Effect.mapError(
+        locking("begin a transaction", () => begin(database)),
+        fromReason
+      ).pipe(Effect.andThen(Effect.suspend(() => work(course.transaction(tables)))), restore, Effect.exit)
+      course.isOver = true
+      const ended = Exit.isFailure(exit) ? exit : yield* Effect.exit(Effect.as(commit(database, locking), exit.value))
+      if (database.open && database.inTransaction) database.exec("ROLLBACK")
+      return yield* ended
+    })
+    return (work) => semaphore.withPermit(Effect.uninterruptibleMask((restore) => run(work, restore)))
   })
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 const begin = (database: Database.Database): void => {
   if (!database.open) throw new StoreClosed()
