@@ -146,8 +146,8 @@ export const make = (
       return lane
     }
 
-    const enter = (decider: Decider.Any, command: unknown, target: Target, options: DispatchOptions = {}) =>
-      Effect.gen(function* () {
+    const enter = Effect.fnUntraced(
+      function* (decider: Decider.Any, command: unknown, target: Target, options: DispatchOptions = {}) {
         if (isClosed) return yield* closed
         const expected = target.expected
         if (expected !== undefined && expected !== null) yield* count(expected, "options.expectedRevision", 0)
@@ -169,10 +169,10 @@ export const make = (
           lane.add(entered)
           return Effect.sync(() => lane.remove(entered))
         })
-      }).pipe(
-        (dispatched) => counted(dispatched, decider.name),
-        (dispatched) => traced("evolvent.dispatch", { "evolvent.decider": decider.name }, () => dispatched)
-      )
+      },
+      (dispatched, { name }) => counted(dispatched, name),
+      (dispatched, { name }) => traced("evolvent.dispatch", { "evolvent.decider": name }, () => dispatched)
+    )
 
     const outcome: Dispatcher["outcome"] = (decider, command, options) => enter(decider, command, {}, options)
     const outcomeOnStream: Dispatcher["outcomeOnStream"] = (decider, stream, command, options) =>

@@ -77,16 +77,18 @@ export class Lane {
 
   /** Runs rounds until nobody waits, then calls `whenIdle` in the same breath. */
   drain(whenIdle: () => void): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      while (true) {
-        yield* Effect.yieldNow
-        this.dropExhausted()
-        const commands = this.nextRound()
-        if (commands.length === 0) return whenIdle()
-        const result = yield* Effect.result(this.round(commands))
-        if (Result.isFailure(result)) yield* this.recover(commands, result.failure)
-      }
-    })
+    return Effect.gen(() => this.rounds(whenIdle))
+  }
+
+  private *rounds(whenIdle: () => void): Effect.fn.Return<void> {
+    while (true) {
+      yield* Effect.yieldNow
+      this.dropExhausted()
+      const commands = this.nextRound()
+      if (commands.length === 0) return whenIdle()
+      const result = yield* Effect.result(Effect.gen(() => this.round(commands)))
+      if (Result.isFailure(result)) yield* this.recover(commands, result.failure)
+    }
   }
 
   private nextRound(): ReadonlyArray<Command> {
@@ -107,25 +109,23 @@ export class Lane {
     }
   }
 
-  private round(commands: ReadonlyArray<Command>): Effect.Effect<void, EventStoreError> {
-    return Effect.gen({ self: this }, function* () {
-      const known = this.fold
-      let isFresh = known === undefined || !commands.every(({ view }) => known.has(view))
-      let fold = isFresh ? yield* this.read(commands) : known!
-      yield* this.findKeys(commands, fold.head)
-      while (true) {
-        const judgements = decideRound(commands, fold, this.inContext)
-        if (judgements.some((judgement) => "batch" in judgement)) return yield* this.commit(commands, fold, judgements)
-        // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
-        // been true at some moment after its command came. A repetition is true for ever.
-        isFresh ||= judgements.every(({ isRepetition }) => isRepetition)
-        const news = isFresh ? { fold, isTaken: false } : yield* this.readNews(fold, commands)
-        if (news.fold.version === fold.version && !news.isTaken) return this.finish(news.fold, judgements, [])
-        for (const { command, isRepetition } of judgements) if (!isRepetition) command.attempts -= 1
-        fold = news.fold
-        isFresh = true
-      }
-    })
+  private *round(commands: ReadonlyArray<Command>): Effect.fn.Return<void, EventStoreError> {
+    const known = this.fold
+    let isFresh = known === undefined || !commands.every(({ view }) => known.has(view))
+    let fold = isFresh ? yield* this.read(commands) : known!
+    yield* this.findKeys(commands, fold.head)
+    while (true) {
+      const judgements = decideRound(commands, fold, this.inContext)
+      if (judgements.some((judgement) => "batch" in judgement)) return yield* this.commit(commands, fold, judgements)
+      // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
+      // been true at some moment after its command came. A repetition is true for ever.
+      isFresh ||= judgements.every(({ isRepetition }) => isRepetition)
+      const news = isFresh ? { fold, isTaken: false } : yield* this.readNews(fold, commands)
+      if (news.fold.version === fold.version && !news.isTaken) return this.finish(news.fold, judgements, [])
+      for (const { command, isRepetition } of judgements) if (!isRepetition) command.attempts -= 1
+      fold = news.fold
+      isFresh = true
+    }
   }
 
   /**

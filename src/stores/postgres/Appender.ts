@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import type { EventStoreErrorReason, StoreUnavailable } from "../EventStoreError.ts"
+import type { ConditionalAppendConflict, EventStoreErrorReason, StoreUnavailable } from "../EventStoreError.ts"
 import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import type { Answer, Call, Judged, Open } from "./answering.ts"
@@ -91,26 +91,29 @@ export class Appender {
   })
 
   /** Answers all of the calls. */
-  private settle(group: ReadonlyArray<Open>): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly settle = Effect.fnUntraced(
+    { self: this },
+    function* (group: ReadonlyArray<Open>): Effect.fn.Return<void> {
       let open = group
       while (open.length > 0) {
         if (open.some(({ call }) => call.request.isDoubtful && call.request.timesSent > 1)) {
           yield* Effect.sleep(resolveInterval)
         }
         const judged = yield* this.judge(open.filter(({ toRevise }) => toRevise === undefined))
-        const left = yield* Effect.uninterruptible(this.send(judged))
-        const revised = yield* Effect.forEach(open, (it) => Effect.uninterruptible(this.revise(it)))
-        open = [...left, ...revised.flat()]
+        const left = [...(yield* Effect.uninterruptible(this.send(judged)))]
+        for (const { call, toRevise } of open) {
+          if (toRevise !== undefined) left.push(...(yield* Effect.uninterruptible(this.revise(call, toRevise))))
+        }
+        open = left
       }
-    }).pipe(
-      Effect.onExit((exit) =>
+    },
+    (settled, group) =>
+      Effect.onExit(settled, (exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) for (const { call } of group) call.answer(verdictAfter(exit, call.request))
         })
       )
-    )
-  }
+  )
 
   /** Looks up what has to be looked up, all at once. */
   private judge(open: ReadonlyArray<Open>): Effect.Effect<ReadonlyArray<Judged>> {
@@ -130,8 +133,9 @@ export class Appender {
   }
 
   /** What became of a doubtful request has to be found out, for as long as that may take. */
-  private examineSurely(prepared: PreparedRequest): Effect.Effect<Verdict | undefined> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly examineSurely = Effect.fnUntraced(
+    { self: this },
+    function* (prepared: PreparedRequest): Effect.fn.Return<Verdict | undefined> {
       while (true) {
         const examined = yield* Effect.result(examine(this.log, this.database, this.statements, prepared))
         if (Result.isSuccess(examined)) return examined.success
@@ -139,37 +143,37 @@ export class Appender {
         if (!examined.failure.retryable || isLate(prepared)) return Result.fail(unknown(prepared))
         yield* Effect.sleep(resolveInterval)
       }
-    })
-  }
+    }
+  )
 
   /** Sends those of a group that nothing stands in the way of, and answers whom it can. Gives those whom it cannot. */
-  private send(judged: ReadonlyArray<Judged>): Effect.Effect<ReadonlyArray<Open>> {
-    return Effect.gen({ self: this }, function* () {
-      const calls = judged.flatMap(({ call, verdict }) => (verdict === undefined ? [call] : []))
-      const group = calls.map(({ request }) => request)
-      for (const prepared of group) prepared.timesSent++
-      const sent =
-        calls.length === 0
-          ? undefined
-          : yield* Effect.result(
-              this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
-            )
-      if (sent === undefined || Result.isFailure(sent)) {
-        const toRevise = judged.flatMap(({ call, verdict }) =>
-          verdict === undefined ? [] : answerOrRevise(call, verdict)
-        )
-        return sent === undefined ? toRevise : [...toRevise, ...(yield* this.afterFailure(calls, sent.failure))]
-      }
-      const outcome = readOutcome(group, sent.success)
-      yield* this.took(group, outcome)
-      return answerAll(judged, outcome)
-    })
-  }
+  private readonly send = Effect.fnUntraced({ self: this }, function* (judged: ReadonlyArray<Judged>): Effect.fn.Return<
+    ReadonlyArray<Open>
+  > {
+    const calls = judged.flatMap(({ call, verdict }) => (verdict === undefined ? [call] : []))
+    const group = calls.map(({ request }) => request)
+    for (const prepared of group) prepared.timesSent++
+    const sent =
+      calls.length === 0
+        ? undefined
+        : yield* Effect.result(
+            this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
+          )
+    if (sent === undefined || Result.isFailure(sent)) {
+      const toRevise = judged.flatMap(({ call, verdict }) =>
+        verdict === undefined ? [] : answerOrRevise(call, verdict)
+      )
+      return sent === undefined ? toRevise : [...toRevise, ...(yield* this.afterFailure(calls, sent.failure))]
+    }
+    const outcome = readOutcome(group, sent.success)
+    yield* this.took(group, outcome)
+    return answerAll(judged, outcome)
+  })
 
-  /** Decides a conflicting request again under the lock, where that is what it is open for. */
-  private revise({ call, toRevise }: Open): Effect.Effect<ReadonlyArray<Open>> {
-    return Effect.gen({ self: this }, function* () {
-      if (toRevise === undefined) return []
+  /** Decides a conflicting request again under the lock. */
+  private readonly revise = Effect.fnUntraced(
+    { self: this },
+    function* (call: Call, toRevise: ConditionalAppendConflict): Effect.fn.Return<ReadonlyArray<Open>> {
       let sent: PreparedRequest | undefined
       const { database, log, settings, statements } = this
       const revised = yield* Effect.result(
@@ -191,8 +195,8 @@ export class Appender {
       const { outcome, prepared } = revised.success
       yield* this.took([prepared], outcome)
       return answerAll([{ call: { ...call, request: prepared }, verdict: undefined }], outcome)
-    })
-  }
+    }
+  )
 
   /** Takes note of what was committed. */
   private took(group: ReadonlyArray<PreparedRequest>, outcome: GroupOutcome): Effect.Effect<void> {
@@ -212,11 +216,9 @@ export class Appender {
   }
 
   /** A group that was refused as a whole is tried one by one, so that no call pays for another's bad luck. */
-  private afterFailure(
-    calls: ReadonlyArray<Call>,
-    failure: Failure | StoreUnavailable
-  ): Effect.Effect<ReadonlyArray<Open>> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly afterFailure = Effect.fnUntraced(
+    { self: this },
+    function* (calls: ReadonlyArray<Call>, failure: Failure | StoreUnavailable): Effect.fn.Return<ReadonlyArray<Open>> {
       if (failure._tag === "Refused" && calls.length > 1 && !hitsEveryone.test(failure.code)) {
         const open: Array<Open> = []
         for (const call of calls) open.push(...(yield* this.send([{ call, verdict: undefined }])))
@@ -228,8 +230,8 @@ export class Appender {
         call.answer(Effect.fail(call.request.isDoubtful ? unknown(call.request) : toReason(failure)))
         return []
       })
-    })
-  }
+    }
+  )
 
   private startDoubting(prepared: PreparedRequest): void {
     if (prepared.isDoubtful) return

@@ -110,12 +110,10 @@ export class Database {
       (client) => {
         const ask: Ask = (text, values = [], name = undefined) =>
           Effect.mapError(this.ask(client, name === undefined ? { text, values } : { name, text, values }), toRefused)
-        return Effect.gen({ self: this }, function* () {
-          yield* ask(begin)
-          const result = yield* run(ask)
-          yield* this.commit(client)
-          return result
-        })
+        return ask(begin).pipe(
+          Effect.andThen(Effect.suspend(() => run(ask))),
+          Effect.tap(() => this.commit(client))
+        )
       },
       false
     )
@@ -130,41 +128,45 @@ export class Database {
     idleMs: number,
     run: (client: PoolClient) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | EventStoreError, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen(() => this.carryOut(operation, idleMs, (client) => restore(Effect.suspend(() => run(client)))))
+    )
+  }
+
+  private *carryOut<A, E, R>(
+    operation: string,
+    idleMs: number,
+    run: (client: PoolClient) => Effect.Effect<A, E, R>
+  ): Effect.fn.Return<A, E | EventStoreError, R> {
     const asError = Effect.mapError((failure: Failure) => fromReason(readFailure(failure, operation)))
     const begun = {
       text:
         `${begin}; SET LOCAL idle_in_transaction_session_timeout = ${Math.max(1, Math.round(idleMs))}; ` +
         "SET LOCAL bytea_output = 'hex'"
     }
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.gen({ self: this }, function* () {
-        const client = yield* Effect.mapError(this.connect(operation), fromReason)
-        this.working++
-        let broken: string | undefined
-        const noteBroken = (error: unknown) => {
-          broken ??= toUnavailable(error, operation).code
-        }
-        client.on("error", noteBroken)
-        const exit = yield* asError(this.ask(client, begun)).pipe(
-          Effect.andThen(restore(Effect.suspend(() => run(client)))),
-          Effect.tap(() =>
-            asError(
-              Effect.mapError(this.commit(client), (failure) => (failure === rolledBack ? failedBefore : failure))
-            )
-          ),
-          Effect.exit
-        )
-        this.working--
-        client.removeListener("error", noteBroken)
-        giveBack(client, Exit.isFailure(exit) || isWithinTransaction(client))
-        if (broken !== undefined && Exit.isFailure(exit)) {
-          // Who takes too long between two statements takes as long the next time: no outage to be waited for.
-          const retryable = broken !== idleTimeout
-          return yield* fromReason(new StoreUnavailable({ code: broken, operation, retryable }))
-        }
-        return yield* exit
-      })
+    const client = yield* Effect.mapError(this.connect(operation), fromReason)
+    this.working++
+    let broken: string | undefined
+    const noteBroken = (error: unknown) => {
+      broken ??= toUnavailable(error, operation).code
+    }
+    client.on("error", noteBroken)
+    const exit = yield* asError(this.ask(client, begun)).pipe(
+      Effect.andThen(run(client)),
+      Effect.tap(() =>
+        asError(Effect.mapError(this.commit(client), (failure) => (failure === rolledBack ? failedBefore : failure)))
+      ),
+      Effect.exit
     )
+    this.working--
+    client.removeListener("error", noteBroken)
+    giveBack(client, Exit.isFailure(exit) || isWithinTransaction(client))
+    if (broken !== undefined && Exit.isFailure(exit)) {
+      // Who takes too long between two statements takes as long the next time: no outage to be waited for.
+      const retryable = broken !== idleTimeout
+      return yield* fromReason(new StoreUnavailable({ code: broken, operation, retryable }))
+    }
+    return yield* exit
   }
 
   get answerTimeout(): number {

@@ -39,34 +39,36 @@ export class EventReader {
   }
 
   /** Every event of a span that ends at a committed number. */
-  between(span: Span): Effectful<ReadonlyArray<StoredRecord>> {
-    return Effect.gen({ self: this }, function* () {
-      const stored: Array<StoredRecord> = []
-      while (span.after + stored.length < span.upTo) {
-        const rows = yield* this.scan({ after: span.after + stored.length, upTo: span.upTo })
-        for (const row of rows) stored.push(row)
-      }
-      return stored
-    })
-  }
+  readonly between = Effect.fnUntraced({ self: this }, function* (span: Span): Effect.fn.Return<
+    ReadonlyArray<StoredRecord>,
+    EventStoreErrorReason
+  > {
+    const stored: Array<StoredRecord> = []
+    while (span.after + stored.length < span.upTo) {
+      const rows = yield* this.scan({ after: span.after + stored.length, upTo: span.upTo })
+      for (const row of rows) stored.push(row)
+    }
+    return stored
+  })
 
   /** The events of these committed numbers. */
-  at(numbers: ReadonlyArray<number>): Effectful<ReadonlyArray<StoredRecord>> {
-    return Effect.gen({ self: this }, function* () {
-      const stored: Array<StoredRecord> = []
-      while (stored.length < numbers.length) {
-        const wanted = numbers.slice(stored.length, stored.length + rowsPerStep)
-        const read = this.rowsOf(this.statements.at, [int8s(wanted)], (rows) => {
-          for (const [index, row] of rows.entries()) {
-            if (isCutOff(row, 0, wanted[index]!, index === 0)) break
-            stored.push(fromRow(row, wanted[index]!))
-          }
-        })
-        yield* read
-      }
-      return stored
-    })
-  }
+  readonly at = Effect.fnUntraced({ self: this }, function* (numbers: ReadonlyArray<number>): Effect.fn.Return<
+    ReadonlyArray<StoredRecord>,
+    EventStoreErrorReason
+  > {
+    const stored: Array<StoredRecord> = []
+    while (stored.length < numbers.length) {
+      const wanted = numbers.slice(stored.length, stored.length + rowsPerStep)
+      const read = this.rowsOf(this.statements.at, [int8s(wanted)], (rows) => {
+        for (const [index, row] of rows.entries()) {
+          if (isCutOff(row, 0, wanted[index]!, index === 0)) break
+          stored.push(fromRow(row, wanted[index]!))
+        }
+      })
+      yield* read
+    }
+    return stored
+  })
 
   /** The rows that a statement answers with, parsed. */
   rowsOf<A>(statement: StatementText, values: Array<unknown>, parse: (rows: Rows) => A): Effectful<A> {

@@ -82,13 +82,14 @@ export class Lookups {
     }
   })
 
-  private readGroup(group: ReadonlyArray<Lookup>): Effectful<ReadonlyArray<Candidates>> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly readGroup = Effect.fnUntraced(
+    { self: this },
+    function* (group: ReadonlyArray<Lookup>): Effect.fn.Return<ReadonlyArray<Candidates>, EventStoreErrorReason> {
       const answers = yield* this.readOnce(group)
       while (answers.head > this.newest.recent.head) yield* this.readOnce([])
       return answers.candidates
-    })
-  }
+    }
+  )
 
   private readOnce(
     group: ReadonlyArray<Lookup>

@@ -30,6 +30,14 @@ interface Matches {
   readonly position: number
 }
 
+/** How a query goes about older events; it learns on the way. */
+interface Way {
+  /** Candidates to ask the index for; `undefined` when there are too many of them. */
+  most: number | undefined
+  /** Whether the newest events were brought up to date. */
+  isUpToDate: boolean
+}
+
 export class PostgresLog implements LogReading {
   readonly newest: NewestEvents
   private readonly lookups: Lookups
@@ -69,22 +77,21 @@ export class PostgresLog implements LogReading {
     return this.lookups.catchUpOn(ask)
   }
 
-  readonly query: LogReading["query"] = (query) =>
-    Effect.gen({ self: this }, function* () {
-      const records: Array<EventRecord> = []
-      const older = this.olderSteps(query)
-      let position = query.minSequenceNumber
-      do {
-        const step = yield* older({ after: position, upTo: noLimit })
-        for (const record of step.records) records.push(record)
-        position = step.position
-      } while (position < this.recent.base)
-      const { head } = this.recent
-      for (const record of this.recent.collect(query, { after: position, upTo: head })) records.push(record)
-      const earlier =
-        records.length > 0 ? null : yield* lastMatch(this.steps, query, Math.min(head, query.minSequenceNumber))
-      return toQueryResult(records, earlier, head)
-    })
+  readonly query: LogReading["query"] = Effect.fnUntraced({ self: this }, function* (query) {
+    const records: Array<EventRecord> = []
+    const way: Way = { most: fewCandidates, isUpToDate: false }
+    let position = query.minSequenceNumber
+    do {
+      const step = yield* this.older(query, way, { after: position, upTo: noLimit })
+      for (const record of step.records) records.push(record)
+      position = step.position
+    } while (position < this.recent.base)
+    const { head } = this.recent
+    for (const record of this.recent.collect(query, { after: position, upTo: head })) records.push(record)
+    const earlier =
+      records.length > 0 ? null : yield* lastMatch(this.steps, query, Math.min(head, query.minSequenceNumber))
+    return toQueryResult(records, earlier, head)
+  })
 
   readonly page: LogReading["page"] = (query, after, limit) =>
     readPage(
@@ -120,8 +127,9 @@ export class PostgresLog implements LogReading {
     })
   }
 
-  private down(query: NormalisedQuery, span: Span): Effectful<StepDown> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly down = Effect.fnUntraced(
+    { self: this },
+    function* (query: NormalisedQuery, span: Span): Effect.fn.Return<StepDown, EventStoreErrorReason> {
       if (query.filters?.length === 0) return { match: undefined, position: span.after }
       const match = this.recent.lastMatch(query, span)
       if (match !== undefined || span.after >= this.recent.base) return { match, position: span.after }
@@ -136,30 +144,35 @@ export class PostgresLog implements LogReading {
         matchesQuery(query, record)
       )
       return { match: last?.record.sequenceNumber, position: after }
-    })
-  }
+    }
+  )
 
   /** All candidates of a span before the newest events; `undefined` when they are too many or the index does not help. */
-  private lookupAll(query: NormalisedQuery, span: Span): Effectful<Candidates | undefined> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly lookupAll = Effect.fnUntraced(
+    { self: this },
+    function* (query: NormalisedQuery, span: Span): Effect.fn.Return<Candidates | undefined, EventStoreErrorReason> {
       const alternatives = this.lookups.alternativesOf(query)
       if (alternatives === undefined) return undefined
       const candidates = yield* this.lookups.ask(alternatives, span, manyCandidates)
       return candidates.isComplete && candidates.upTo >= span.upTo ? candidates : undefined
-    })
-  }
+    }
+  )
 
   /** The last candidate that matches. */
-  private lastOf(query: NormalisedQuery, { found }: Candidates): Effectful<number | undefined> {
-    return Effect.gen({ self: this }, function* () {
+  private readonly lastOf = Effect.fnUntraced(
+    { self: this },
+    function* (
+      query: NormalisedQuery,
+      { found }: Candidates
+    ): Effect.fn.Return<number | undefined, EventStoreErrorReason> {
       for (let end = found.length; end > 0; end -= fewCandidates) {
         const records = yield* this.recordsOf(found.slice(Math.max(0, end - fewCandidates), end))
         const last = records.findLast((record) => matchesQuery(query, record))
         if (last !== undefined) return last.sequenceNumber
       }
       return undefined
-    })
-  }
+    }
+  )
 
   /** The candidates' events, in their order; those that did not come with the answer are asked for. */
   private recordsOf(candidates: ReadonlyArray<Candidate>): Effectful<ReadonlyArray<EventRecord>> {
@@ -172,32 +185,29 @@ export class PostgresLog implements LogReading {
   }
 
   /**
-   * Steps through the matches before the newest events; the first step is a statement in any case, so that the newest events
-   * are up to date after it. From the index first; when there are many candidates, many at once; when there are too many, by
-   * scanning.
+   * The next matches before the newest events; the first step is a statement in any case, so that the newest events are up to
+   * date after it. From the index first; when there are many candidates, many at once; when there are too many, by scanning.
    */
-  private olderSteps(query: NormalisedQuery): (span: Span) => Effectful<Matches> {
-    let most: number | undefined = fewCandidates
-    let isFirst = true
-    return (span) =>
-      Effect.gen({ self: this }, function* () {
-        const alternatives = most === undefined ? undefined : this.lookups.alternativesOf(query)
-        if (alternatives !== undefined) {
-          isFirst = false
-          const { found, isComplete, upTo } = yield* this.lookups.ask(alternatives, span, most!)
-          if (isComplete) {
-            const records = yield* this.recordsOf(found)
-            return { records: records.filter((record) => matchesQuery(query, record)), position: upTo }
-          }
-          most = most === fewCandidates ? manyCandidates : undefined
-          return { records: [], position: span.after }
+  private readonly older = Effect.fnUntraced(
+    { self: this },
+    function* (query: NormalisedQuery, way: Way, span: Span): Effect.fn.Return<Matches, EventStoreErrorReason> {
+      const alternatives = way.most === undefined ? undefined : this.lookups.alternativesOf(query)
+      if (alternatives !== undefined) {
+        way.isUpToDate = true
+        const { found, isComplete, upTo } = yield* this.lookups.ask(alternatives, span, way.most!)
+        if (isComplete) {
+          const records = yield* this.recordsOf(found)
+          return { records: records.filter((record) => matchesQuery(query, record)), position: upTo }
         }
-        if (isFirst) yield* this.lookups.catchUp
-        isFirst = false
-        const upTo = Math.min(span.upTo, this.recent.base)
-        if (span.after >= upTo) return { records: [], position: span.after }
-        const { found, position } = yield* this.up(query, { after: span.after, upTo }, noLimit)
-        return { records: found.map(({ record }) => record), position }
-      })
-  }
+        way.most = way.most === fewCandidates ? manyCandidates : undefined
+        return { records: [], position: span.after }
+      }
+      if (!way.isUpToDate) yield* this.lookups.catchUp
+      way.isUpToDate = true
+      const upTo = Math.min(span.upTo, this.recent.base)
+      if (span.after >= upTo) return { records: [], position: span.after }
+      const { found, position } = yield* this.up(query, { after: span.after, upTo }, noLimit)
+      return { records: found.map(({ record }) => record), position }
+    }
+  )
 }
