@@ -130,16 +130,18 @@ export class ProjectionPart<R> {
 
   /** Parks events that wait behind dead letters of their keys; gives the others. */
   private parkWaiting(transaction: Transaction, batches: ReadonlyArray<EventBatch>) {
-    return Effect.gen({ self: this }, function* () {
-      const parked = new Set(yield* transaction.deadLetters.keys(this.cursor))
-      if (parked.size === 0) return batches
+    return Effect.flatMap(transaction.deadLetters.keys(this.cursor), (keys) => {
+      if (keys.length === 0) return Effect.succeed(batches)
+      const parked = new Set(keys)
       const waits = (record: EventRecord) => parked.has(keyOf(this.projection, record))
       const letters = batches
         .flat()
         .filter(waits)
         .map((record) => this.letterOf(record, undefined))
-      if (letters.length > 0) yield* transaction.deadLetters.park(this.cursor, letters)
-      return filtered(batches, (record) => !waits(record))
+      const free = filtered(batches, (record) => !waits(record))
+      return letters.length === 0
+        ? Effect.succeed(free)
+        : Effect.as(transaction.deadLetters.park(this.cursor, letters), free)
     })
   }
 

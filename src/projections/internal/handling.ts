@@ -48,21 +48,24 @@ const handleOn = <R>(
   first: number,
   effect: Effect.Effect<void, unknown, R>
 ): Effect.Effect<void, unknown, R> =>
-  Effect.gen(function* () {
-    const clock = yield* Clock.Clock
+  Effect.flatMap(Clock.Clock, (clock) => {
     const current = { since: clock.monotonicTimeNanosUnsafe() }
-    const rest = Effect.gen(function* () {
-      yield* failing(effect)
-      for (let index = first + 1; index < batches.length; index++) {
+    const handleNext = (index: number) =>
+      Effect.suspend(() => {
         current.since = clock.monotonicTimeNanosUnsafe()
-        const work = called(() => projection.handle(batches[index]!, place))
-        if (Result.isFailure(work)) return yield* Effect.fail(work.failure)
-        const next = effectOf(work.success)
-        if (next !== undefined) yield* failing(next)
-      }
-    })
-    yield* Effect.raceFirst(rest, watch(projection, clock, current))
+        return carriedOut(() => projection.handle(batches[index]!, place))
+      })
+    const rest = Effect.andThen(failing(effect), handleEach(first + 1, batches.length, handleNext))
+    return Effect.raceFirst(rest, watch(projection, clock, current))
   })
+
+const handleEach = Effect.fnUntraced(function* <R>(
+  first: number,
+  end: number,
+  handle: (index: number) => Effect.Effect<void, unknown, R>
+) {
+  for (let index = first; index < end; index++) yield* handle(index)
+})
 
 /** Fails when one batch has taken too long. */
 const watch = (

@@ -45,33 +45,32 @@ const attemptInLife = ({ attempts }: OutboxEntry, most: number): number => ((att
 export const isLastAttempt = (entry: OutboxEntry, most: number): boolean => attemptInLife(entry, most) === most
 
 /** Carries the reaction out and says what became of it. Never fails, and takes no longer than the timeout. */
-export const carryOut = <Reaction, R>(
+export const carryOut = Effect.fnUntraced(function* <Reaction, R>(
   outbox: Outbox<Reaction, R>,
   entry: OutboxEntry,
   record: EventRecord
-): Effect.Effect<Exit.Exit<void, unknown>, never, R> =>
-  Effect.gen(function* () {
-    const controller = new AbortController()
-    const occasion = {
-      idempotencyKey: idempotencyKeyOf(entry, record),
-      record,
-      attempt: entry.attempts,
-      signal: controller.signal
-    }
-    const effort = traced("evolvent.carryOut", { "evolvent.reactor": entry.reactor }, () =>
-      carriedOut(() => outbox.carryOut(JSON.parse(entry.body) as Reaction, occasion))
-    )
-    const fiber = yield* Effect.forkDetach(causedBy(record)(effort))
-    const timedOut = new ReactionTimedOut({ reactor: entry.reactor, afterMs: outbox.timeout })
-    const exit = yield* Effect.raceFirst(
-      Fiber.await(fiber),
-      Effect.as(Effect.sleep(Duration.millis(outbox.timeout)), Exit.fail(timedOut))
-    )
-    if (Exit.isFailure(exit)) controller.abort(timedOut)
-    // What cannot be interrupted is not waited for.
-    fiber.interruptUnsafe()
-    return exit
-  })
+): Effect.fn.Return<Exit.Exit<void, unknown>, never, R> {
+  const controller = new AbortController()
+  const occasion = {
+    idempotencyKey: idempotencyKeyOf(entry, record),
+    record,
+    attempt: entry.attempts,
+    signal: controller.signal
+  }
+  const effort = traced("evolvent.carryOut", { "evolvent.reactor": entry.reactor }, () =>
+    carriedOut(() => outbox.carryOut(JSON.parse(entry.body) as Reaction, occasion))
+  )
+  const fiber = yield* Effect.forkDetach(causedBy(record)(effort))
+  const timedOut = new ReactionTimedOut({ reactor: entry.reactor, afterMs: outbox.timeout })
+  const exit = yield* Effect.raceFirst(
+    Fiber.await(fiber),
+    Effect.as(Effect.sleep(Duration.millis(outbox.timeout)), Exit.fail(timedOut))
+  )
+  if (Exit.isFailure(exit)) controller.abort(timedOut)
+  // What cannot be interrupted is not waited for.
+  fiber.interruptUnsafe()
+  return exit
+})
 
 /** What follows from how an attempt ended. */
 export const settle = <Reaction>(

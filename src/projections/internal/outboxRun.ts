@@ -185,35 +185,33 @@ class OutboxWorker<R> {
     const room = this.isStopping ? 0 : this.outbox.concurrency - this.running
     if (room === 0 && settlements.length === 0) return Effect.succeed({ leased: [], dueIn: undefined })
     return this.workspace.transaction((transaction) =>
-      Effect.gen({ self: this }, function* () {
-        for (const { write } of settlements) yield* write(transaction.outbox)
-        return yield* this.lease(transaction, room)
-      })
+      Effect.andThen(
+        Effect.forEach(settlements, ({ write }) => write(transaction.outbox), { discard: true }),
+        Effect.gen(() => this.lease(transaction, room))
+      )
     )
   }
 
-  private lease({ outbox }: Transaction, room: number): Effect.Effect<Turn, EventStoreError> {
+  private *lease({ outbox }: Transaction, room: number): Effect.fn.Return<Turn, EventStoreError> {
     const { parts } = this.outbox.reactor
     const entryMs = this.outbox.timeout + this.leaseMs
     const most = this.outbox.attempts
-    return Effect.gen({ self: this }, function* () {
-      const leased: Array<OutboxEntry> = []
-      let dueIn: number | undefined
-      for (let index = 0; index < parts.length && leased.length < room; index++) {
-        const { name } = parts[(this.nextReactor + index) % parts.length]!
-        for (const entry of yield* outbox.lease(name, room - leased.length, entryMs)) {
-          if (entry.failure === unanswered) yield* outbox.bury(entry, entry.attempts, givenUp)
-          else leased.push(entry)
-          if (entry.failure !== unanswered && isLastAttempt(entry, most)) {
-            yield* outbox.postpone(entry, entry.attempts, entryMs, unanswered)
-          }
+    const leased: Array<OutboxEntry> = []
+    let dueIn: number | undefined
+    for (let index = 0; index < parts.length && leased.length < room; index++) {
+      const { name } = parts[(this.nextReactor + index) % parts.length]!
+      for (const entry of yield* outbox.lease(name, room - leased.length, entryMs)) {
+        if (entry.failure === unanswered) yield* outbox.bury(entry, entry.attempts, givenUp)
+        else leased.push(entry)
+        if (entry.failure !== unanswered && isLastAttempt(entry, most)) {
+          yield* outbox.postpone(entry, entry.attempts, entryMs, unanswered)
         }
-        const due = yield* outbox.dueIn(name)
-        if (due !== undefined) dueIn = Math.min(due, dueIn ?? due)
       }
-      this.nextReactor = (this.nextReactor + 1) % parts.length
-      return { leased, dueIn }
-    })
+      const due = yield* outbox.dueIn(name)
+      if (due !== undefined) dueIn = Math.min(due, dueIn ?? due)
+    }
+    this.nextReactor = (this.nextReactor + 1) % parts.length
+    return { leased, dueIn }
   }
 
   /** Starts an attempt for every entry. */
@@ -222,20 +220,20 @@ class OutboxWorker<R> {
     return Effect.forEach(
       leased,
       (entry) =>
-        Effect.flatMap(Effect.exit(this.records.find(entry)), (found) => Effect.forkDetach(this.attempt(entry, found))),
+        Effect.flatMap(Effect.exit(this.records.find(entry)), (found) =>
+          Effect.forkDetach(Effect.gen(() => this.attempt(entry, found)))
+        ),
       { discard: true }
     )
   }
 
-  private attempt(entry: OutboxEntry, found: Exit.Exit<EventRecord, unknown>): Effect.Effect<void, never, R> {
-    return Effect.gen({ self: this }, function* () {
-      const exit = Exit.isFailure(found) ? found : yield* carryOut(this.outbox, entry, found.value)
-      if (Exit.isFailure(exit)) this.lastError = Cause.squash(exit.cause)
-      const settlement = yield* settle(this.outbox, entry, Exit.asVoid(exit))
-      this.running -= 1
-      this.settlements = [...this.settlements, settlement]
-      this.wake()
-    })
+  private *attempt(entry: OutboxEntry, found: Exit.Exit<EventRecord, unknown>): Effect.fn.Return<void, never, R> {
+    const exit = Exit.isFailure(found) ? found : yield* carryOut(this.outbox, entry, found.value)
+    if (Exit.isFailure(exit)) this.lastError = Cause.squash(exit.cause)
+    const settlement = yield* settle(this.outbox, entry, Exit.asVoid(exit))
+    this.running -= 1
+    this.settlements = [...this.settlements, settlement]
+    this.wake()
   }
 
   /** Until there is something to do, as far as this process knows; until it is time to look what others do. */
