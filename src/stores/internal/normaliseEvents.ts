@@ -179,9 +179,9 @@ export const findRepeatedId = (
 
 /** The ids that the caller chose. */
 export const givenIds = (batches: ReadonlyArray<ReadonlyArray<NormalisedEvent>>): ReadonlyArray<string> => {
-  const given: Array<string> = []
-  for (const events of batches) for (const event of events) if (event.idGiven) given.push(event.eventId)
-  return given
+  let given: Array<string> | undefined
+  for (const events of batches) for (const event of events) if (event.idGiven) (given ??= []).push(event.eventId)
+  return given ?? none
 }
 
 /** The first event with an id that the caller chose and that is taken. */

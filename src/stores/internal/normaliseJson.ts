@@ -12,44 +12,51 @@ import { InvalidInput, LimitExceeded } from "../EventStoreError.ts"
 import * as Limits from "../Limits.ts"
 
 /** Runs a validation that throws reasons. Anything else that is thrown comes from the input itself: a getter, a proxy. */
-export const attempt = <A>(path: string, validate: (trail: Trail) => A): Result.Result<A, EventStoreErrorReason> =>
-  Result.try({
-    try: () => validate(new Trail(path)),
-    catch: (thrown) =>
+export const attempt = <A>(path: string, validate: (trail: Trail) => A): Result.Result<A, EventStoreErrorReason> => {
+  try {
+    return Result.succeed(validate(new Trail(path)))
+  } catch (thrown) {
+    return Result.fail(
       thrown instanceof InvalidInput || thrown instanceof LimitExceeded
         ? thrown
         : new InvalidInput({ path, problem: "reading the value threw an error; pass plain data" })
-  })
+    )
+  }
+}
+
+/** Keys for which a trail has room from the beginning. */
+const usualDepth = 6
 
 /** Where in the caller's arguments a validation is; rendered only when something is wrong there. */
 export class Trail {
   private readonly root: string
-  private readonly keys: Array<string | number> = []
+  private readonly keys = new Array<string | number>(usualDepth)
+  private length = 0
 
   constructor(root: string) {
     this.root = root
   }
 
   enter(key: string | number): void {
-    this.keys.push(key)
+    this.keys[this.length++] = key
   }
 
   leave(): void {
-    this.keys.pop()
+    this.length--
   }
 
   get depth(): number {
-    return this.keys.length
+    return this.length
   }
 
   /** Leaves everything that was entered since the trail had this depth. */
   backTo(depth: number): void {
-    this.keys.length = depth
+    this.length = depth
   }
 
   /** For example `events[2].payload.price`. Keys that are no identifiers are quoted, long ones cut. */
   toString(): string {
-    return this.keys.reduce<string>((path, key) => path + step(key), this.root)
+    return this.keys.slice(0, this.length).reduce<string>((path, key) => path + step(key), this.root)
   }
 }
 

@@ -2,6 +2,8 @@
  * The terms under which events are indexed: hashes of 32 bits of an id, a type, a tag, or a payload scalar with its path. Elements
  * of an array share one path. A term is a necessary condition for a match and may stand for several things; the matcher
  * decides on the event itself.
+ *
+ * Arrays of events are frozen, and V8 goes through frozen arrays faster by index than by iterator.
  */
 import type { EventRecord, JsonValue } from "../Event.ts"
 
@@ -24,7 +26,7 @@ export const collectTerms = (
   mostScalars: number = Number.POSITIVE_INFINITY
 ): boolean => {
   terms.push(typeTerm(eventType))
-  for (const tag of tags) terms.push(tagTerm(tag))
+  for (let index = 0; index < tags.length; index++) terms.push(tagTerm(tags[index]!))
   return collectScalarTerms(payload, terms, terms.length + mostScalars)
 }
 
@@ -45,7 +47,7 @@ const collect = (value: JsonValue, path: number, terms: Array<Term>, most: numbe
   }
   if (Array.isArray(value)) {
     const elements = unit(path, 0x5b)
-    for (const element of value) if (!collect(element, elements, terms, most)) return false
+    for (let index = 0; index < value.length; index++) if (!collect(value[index]!, elements, terms, most)) return false
     return true
   }
   const object = value as Readonly<Record<string, JsonValue>>

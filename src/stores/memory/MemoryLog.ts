@@ -63,7 +63,8 @@ export class MemoryLog implements ContextSource {
 
   private add(batch: ReadonlyArray<NormalisedEvent>, occurredAt: number): AppendResult {
     const result = record(batch, this.head, occurredAt)
-    for (const recorded of result.eventRecords) this.events.add(recorded, result.lastSequenceNumber)
+    const { eventRecords, lastSequenceNumber } = result
+    for (let index = 0; index < eventRecords.length; index++) this.events.add(eventRecords[index]!, lastSequenceNumber)
     return result
   }
 }

@@ -84,8 +84,11 @@ export class RecordArena implements RecordList {
 const noMetadata: Metadata = Object.freeze({})
 
 /** Parts between NULs, of which there are none in ids, names and JSON: id, type, payload, metadata or nothing, tags. */
-const toText = ({ eventId, eventType, metadata, payload, tags }: EventRecord): string =>
-  [eventId, eventType, JSON.stringify(payload), metadataText(metadata), ...tags].join("\0")
+const toText = ({ eventId, eventType, metadata, payload, tags }: EventRecord): string => {
+  let text = `${eventId}\0${eventType}\0${JSON.stringify(payload)}\0${metadataText(metadata)}`
+  for (let index = 0; index < tags.length; index++) text += `\0${tags[index]}`
+  return text
+}
 
 const metadataText = (metadata: Metadata): string =>
   Object.keys(metadata).length === 0 ? "" : JSON.stringify(metadata)
