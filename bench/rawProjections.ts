@@ -19,9 +19,9 @@ export interface RawProjections {
   readonly write: Effect.Effect<void>
 }
 
-/** The table that is written. */
-export const orderRows = (table: string): string =>
-  `CREATE TABLE IF NOT EXISTS ${table} (number bigint PRIMARY KEY, order_id text NOT NULL, seat bigint NOT NULL)`
+/** The table that is written: who has which seat, by its natural key, as query models are read. */
+export const seatRows = (table: string): string =>
+  `CREATE TABLE IF NOT EXISTS ${table} (sale_id text NOT NULL, seat bigint NOT NULL, buyer text NOT NULL, PRIMARY KEY (sale_id, seat))`
 
 /** `parameters` as the driver has them. */
 export const insertRow = (table: string, parameters: string): string => `INSERT INTO ${table} VALUES (${parameters})`
@@ -30,9 +30,9 @@ export const insertRow = (table: string, parameters: string): string => `INSERT 
 export const [marks, numbers] = ["?, ?, ?", "$1, $2, $3"]
 
 interface Written {
-  readonly number: number
-  readonly orderId: string
+  readonly saleId: string
   readonly seat: number
+  readonly buyer: string
 }
 
 /** `log` is the file of the store, `own` another one with the same settings. */
@@ -45,16 +45,16 @@ export const rawSqlite = (log: string, own: string): Effect.Effect<RawProjection
     const read = () => {
       const all: Array<Written> = []
       for (let page; (page = select.all(all.length, chunk) as Array<Array<unknown>>).length > 0;) {
-        for (const row of page) all.push(parsed(row[0], row[4] as string))
+        for (const row of page) all.push(parsed(row[4] as string))
       }
       return all
     }
     const rows = read()
     const write = () => {
-      writer.exec(`DROP TABLE IF EXISTS orders; ${orderRows("orders")}`)
-      const insert = writer.prepare(insertRow("orders", marks))
+      writer.exec(`DROP TABLE IF EXISTS seats; ${seatRows("seats")}`)
+      const insert = writer.prepare(insertRow("seats", marks))
       const insertAll = writer.transaction((some: ReadonlyArray<Written>) => {
-        for (const { number, orderId, seat } of some) insert.run(number, orderId, seat)
+        for (const { buyer, saleId, seat } of some) insert.run(saleId, seat, buyer)
       })
       for (let start = 0; start < rows.length; start += chunk) insertAll.immediate(rows.slice(start, start + chunk))
     }
@@ -74,9 +74,9 @@ const opened = (file: string) =>
     (database) => Effect.sync(() => database.close())
   )
 
-const parsed = (number: unknown, payload: string): Written => {
-  const { orderId, seat } = JSON.parse(payload) as Omit<Written, "number">
-  return { number: Number(number), orderId, seat }
+const parsed = (payload: string): Written => {
+  const { buyer, saleId, seat } = JSON.parse(payload) as Written
+  return { saleId, seat, buyer }
 }
 
 export const rawPostgres = (url: string, schema: string): Effect.Effect<RawProjections, never, Scope.Scope> =>
@@ -93,18 +93,18 @@ export const rawPostgres = (url: string, schema: string): Effect.Effect<RawProje
           rowMode: "array"
         })
         if (rows.length === 0) return all
-        for (const row of rows) all.push(parsed(row[0], row[4] as string))
+        for (const row of rows) all.push(parsed(row[4] as string))
       }
     }
     const rows = yield* Effect.promise(read)
-    const table = `"${schema}".raw_orders`
+    const table = `"${schema}".raw_seats`
     const write = async () => {
       await client.query(`DROP TABLE IF EXISTS ${table}`)
-      await client.query(orderRows(table))
+      await client.query(seatRows(table))
       for (let start = 0; start < rows.length; start += chunk) {
         await client.query("BEGIN")
-        for (const { number, orderId, seat } of rows.slice(start, start + chunk)) {
-          await client.query({ name: "write", text: insertRow(table, numbers), values: [number, orderId, seat] })
+        for (const { buyer, saleId, seat } of rows.slice(start, start + chunk)) {
+          await client.query({ name: "write", text: insertRow(table, numbers), values: [saleId, seat, buyer] })
         }
         await client.query("COMMIT")
       }

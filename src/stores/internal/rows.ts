@@ -94,11 +94,32 @@ const noMetadata: EventRecord["metadata"] = Object.freeze({})
 
 const parseTags = (text: string, expected: number): EventRecord["tags"] => {
   if (text === "[]") return noTags
+  const plain = plainTexts(text)
+  if (plain !== undefined) return Object.freeze(plain)
   const tags = parse(text, expected, "tags")
   return Array.isArray(tags) && tags.every(isText)
     ? (tags as EventRecord["tags"])
     : corrupt(expected, "its tags are not an array of texts")
 }
+
+/**
+ * The texts of a JSON array that escapes none of them, in a third of the time that parsing takes; `undefined` for any other. The
+ * array is a copy of another one rather than a literal: see `toBatches`.
+ */
+const plainTexts = (json: string): Array<string> | undefined => {
+  if (!json.startsWith('["') || json.includes("\\")) return undefined
+  const texts = oneText.slice()
+  for (let start = 2, count = 0; ; count++) {
+    const end = json.indexOf('"', start)
+    if (end < 0) return undefined
+    texts[count] = json.slice(start, end)
+    if (end === json.length - 2) return json.endsWith("]") ? texts : undefined
+    if (!json.startsWith(',"', end + 1)) return undefined
+    start = end + 3
+  }
+}
+
+const oneText = [""]
 
 const parseMetadata = (text: string, expected: number): EventRecord["metadata"] => {
   if (text === "{}") return noMetadata
