@@ -21,6 +21,12 @@ import { Portions } from "./Portions.ts"
 import type { Registration } from "./Registration.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
 
+/**
+ * Records of the first page; every page may be twice as large as the one before. The first events are delivered soon, and while V8
+ * still learns what lives how long, most of what was read is gone again: see `toBatches`.
+ */
+const firstPage = 64
+
 /** 50 ms to 5 s apart. */
 const backOff = Schedule.exponential("50 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5))))
@@ -59,7 +65,8 @@ export const pull = <E, R>(
   const { between, query, surrender } = delivery
   const retry = delivery.retry ?? defaultRetry
   const patiently = delivery.outlastsOutages ? outlastingOutages(delivery.isOver) : identity
-  const read = Effect.suspend(() => backend.reading.page(query, registration.position, delivery.pageSize)).pipe(
+  let pageSize = Math.min(firstPage, delivery.pageSize)
+  const read = Effect.suspend(() => backend.reading.page(query, registration.position, pageSize)).pipe(
     Effect.tap(() => Effect.sync(() => registration.succeeded())),
     Effect.tapError((reason) => Effect.sync(() => registration.failed(fromReason(reason)))),
     patiently,
@@ -104,15 +111,20 @@ export const pull = <E, R>(
       left = left.slice(portion.length)
     }
   })
+  // By itself, so that nothing holds a page any more while the next one is read.
+  const turn = Effect.fnUntraced(function* () {
+    if (between !== undefined) yield* retried(between)
+    const page = yield* read
+    pageSize = Math.min(pageSize * 2, delivery.pageSize)
+    if (page.batches.length > 0) yield* deliverPage(page)
+    if (page.position > registration.position) {
+      advance(page.position)
+      delivery.passed?.(page.position)
+    }
+  })
   return Effect.gen(function* () {
     while (true) {
-      if (between !== undefined) yield* retried(between)
-      const page = yield* read
-      if (page.batches.length > 0) yield* deliverPage(page)
-      if (page.position > registration.position) {
-        advance(page.position)
-        delivery.passed?.(page.position)
-      }
+      yield* turn()
       yield* Effect.raceFirst(backend.awaitChange(registration.position), registration.called)
     }
   })

@@ -33,8 +33,16 @@ export const toText = (event: NormalisedEvent): EventText => ({
 })
 
 /** A record as it was read, with the length of its payload's text. */
-export interface ReadRecord extends StoredRecord {
+export class ReadRecord implements StoredRecord {
+  readonly record: EventRecord
+  readonly batchEnd: number
   readonly payloadLength: number
+
+  constructor(record: EventRecord, batchEnd: number, payloadLength: number) {
+    this.record = record
+    this.batchEnd = batchEnd
+    this.payloadLength = payloadLength
+  }
 }
 
 /** The columns of one event, but the end of its batch, as they were read. */
@@ -74,19 +82,16 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
   if (row[offset + 3] === null) corrupt(expected, "it has no schema_version")
   if (row[offset + 7] === null) corrupt(expected, "it has no occurred_at")
   const payload = row[offset + 4] as string
-  return {
-    record: toRecord(expected, {
-      eventId: row[offset + 1] as string,
-      eventType: row[offset + 2] as string,
-      schemaVersion: Number(row[offset + 3]),
-      payload,
-      tags: row[offset + 5] as string,
-      metadata: row[offset + 6] as string,
-      occurredAt: Number(row[offset + 7])
-    }),
-    batchEnd,
-    payloadLength: payload.length
-  }
+  const record = toRecord(expected, {
+    eventId: row[offset + 1] as string,
+    eventType: row[offset + 2] as string,
+    schemaVersion: Number(row[offset + 3]),
+    payload,
+    tags: row[offset + 5] as string,
+    metadata: row[offset + 6] as string,
+    occurredAt: Number(row[offset + 7])
+  })
+  return new ReadRecord(record, batchEnd, payload.length)
 }
 
 const noTags: EventRecord["tags"] = Object.freeze([])
