@@ -13,13 +13,13 @@ import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import type { Answer, Call, Judged, Open } from "./answering.ts"
 import { answerAll, answerOrRevise, unknown, verdictAfter } from "./answering.ts"
-import type { Database } from "./Database.ts"
+import type { Database, Rows } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { Verdict } from "./examine.ts"
 import { examine } from "./examine.ts"
 import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
-import { checkRecent, groupParameters, independent, prepareRequest, readOutcome } from "./groupCommit.ts"
+import { checkRecent, independent, prepareRequest, readOutcome, writing } from "./groupCommit.ts"
 import type { PostgresSettings } from "./options.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
 import { revise } from "./revising.ts"
@@ -153,12 +153,7 @@ export class Appender {
     const calls = judged.flatMap(({ call, verdict }) => (verdict === undefined ? [call] : []))
     const group = calls.map(({ request }) => request)
     for (const prepared of group) prepared.timesSent++
-    const sent =
-      calls.length === 0
-        ? undefined
-        : yield* Effect.result(
-            this.database.write("append", this.statements.append, groupParameters(group, this.settings.lockTimeout))
-          )
+    const sent = calls.length === 0 ? undefined : yield* Effect.result(this.write(group))
     if (sent === undefined || Result.isFailure(sent)) {
       const toRevise = judged.flatMap(({ call, verdict }) =>
         verdict === undefined ? [] : answerOrRevise(call, verdict)
@@ -169,6 +164,11 @@ export class Appender {
     yield* this.took(group, outcome)
     return answerAll(judged, outcome)
   })
+
+  private write(group: ReadonlyArray<PreparedRequest>): Effect.Effect<Rows, Failure | StoreUnavailable> {
+    const { statement, values } = writing(group, this.statements, this.settings.lockTimeout)
+    return this.database.write("append", statement, values)
+  }
 
   /** Decides a conflicting request again under the lock. */
   private readonly revise = Effect.fnUntraced(

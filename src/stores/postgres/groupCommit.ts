@@ -15,6 +15,7 @@ import { int4s, int8s, texts, uuids } from "./arrays.ts"
 import type { Rows } from "./Database.ts"
 import type { Alternative } from "./keys.ts"
 import { addAlternatives, alternativesOf, keysOf, noAlternatives, partlyKey } from "./keys.ts"
+import type { Statements, StatementText } from "./statements.ts"
 
 /** An event with what is made of it outside the lock. */
 interface PreparedEvent {
@@ -116,8 +117,40 @@ export const checkRecent = (prepared: PreparedRequest, recent: RecentEvents, kno
   return false
 }
 
-/** The parameters of the statement that appends a group. */
-export const groupParameters = (group: ReadonlyArray<PreparedRequest>, lockTimeout: number): Array<unknown> => {
+/** The statement that appends a group, and its parameters. */
+export const writing = (
+  group: ReadonlyArray<PreparedRequest>,
+  { append, appendOne }: Statements,
+  lockTimeout: number
+): { readonly statement: StatementText; readonly values: Array<unknown> } => {
+  const [first] = group
+  return group.length === 1 && isPlain(first!)
+    ? { statement: appendOne, values: parametersOfOne(first!, lockTimeout) }
+    : { statement: append, values: groupParameters(group, lockTimeout) }
+}
+
+/** Whether a request is one event, whose id cannot be in the log already, without a key. */
+const isPlain = ({ events, isDoubtful, request }: PreparedRequest): boolean =>
+  events.length === 1 && !events[0]!.event.idGiven && !isDoubtful && request.idempotency === undefined
+
+const parametersOfOne = (
+  { alternatives = [], checkedThrough, events, request }: PreparedRequest,
+  lockTimeout: number
+): Array<unknown> => {
+  const { event, keys, text } = events[0]!
+  const { eventId, eventType, schemaVersion } = event
+  const columns = noAlternatives()
+  addAlternatives(columns, 1, alternatives)
+  return [
+    ...[eventId, eventType, schemaVersion, text.payload, text.tags, text.metadata, int4s(keys)],
+    ...(request.condition === undefined
+      ? [null, null, null, null]
+      : [checkedThrough, int4s(columns.terms), texts(columns.alls), texts(columns.anys)]),
+    lockTimeout
+  ]
+}
+
+const groupParameters = (group: ReadonlyArray<PreparedRequest>, lockTimeout: number): Array<unknown> => {
   const events = group.flatMap(({ events }, index) => events.map((prepared) => ({ ...prepared, request: index + 1 })))
   const keys = keyColumns(events)
   return [
@@ -199,8 +232,8 @@ export interface GroupOutcome {
 
 /** Reads the answer and makes the records that the database has numbered. */
 export const readOutcome = (group: ReadonlyArray<PreparedRequest>, rows: Rows): GroupOutcome => {
-  const [head, occurredAt, indexedThrough, refused] = rows[0]!
-  const isRefused = new Set(refused === null ? [] : refused!.slice(1, -1).split(",").map(Number))
+  const [head, occurredAt, indexedThrough, refused] = rows[0]![0]!.split(" ") as [string, string, string, string]
+  const isRefused = new Set(refused === "" ? [] : refused.split(",").map(Number))
   let last = Number(head)
   const results = group.map(({ request }, index) => {
     if (isRefused.has(index + 1)) return undefined

@@ -12,9 +12,10 @@ const triggerType = 2 + 8 + 16 + 32
 
 const logTable = "table log: only_row bool, format int4, log_id uuid, indexed_through int8, has_partly_indexed bool"
 
-/** What each format has added: the names of relations, and the lines of the inventory. */
+/** What each format has added: the names of relations and of functions, and the lines of the inventory. */
 const formats = [
   {
+    functions: [] as ReadonlyArray<string>,
     names: ["log", "events", "event_index", "event_index_keys", "idempotency"],
     lines: [
       logTable,
@@ -31,6 +32,7 @@ const formats = [
     ]
   },
   {
+    functions: [],
     names: ["cursors", "dead_letters", "outbox", "outbox_due", "projection_versions"],
     lines: [
       "table cursors: cursor text, query text, log_id text, position int8, owner text, epoch int8, leased_until int8, paused int8, " +
@@ -44,7 +46,8 @@ const formats = [
       "index of outbox: btree (reactor, dead, due_at)",
       "index of projection_versions: unique btree (projection)"
     ]
-  }
+  },
+  { functions: ["append_one"], names: [], lines: [] }
 ]
 
 /** The names of relations, of all formats. */
@@ -59,12 +62,14 @@ export const expectedLines = (schema: string, format: number): ReadonlyArray<str
   ...functionLines(schema, format)
 ]
 
-/** The name of a relation that a later format brings, and that somebody else has taken. */
+/** The name of a relation or a function that a later format brings, and that somebody else has taken. */
 export const takenName = (lines: Iterable<string>, format: number): string | undefined => {
-  const later = new Set(formats.slice(format).flatMap(({ names }) => names))
+  const later = formats.slice(format)
+  const relations = new Set(later.flatMap(({ names }) => names))
+  const functions = new Set(later.flatMap(({ functions }) => functions))
   for (const line of lines) {
-    const [, name = ""] = /^(?:relation|table|altered table|index of) (\w+): /.exec(line) ?? []
-    if (later.has(name)) return name
+    const [, kind, name = ""] = /^(relation|table|altered table|index of|function) (\w+): /.exec(line) ?? []
+    if ((kind === "function" ? functions : relations).has(name)) return name
   }
   return undefined
 }

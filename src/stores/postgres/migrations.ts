@@ -55,7 +55,7 @@ export const migrateSchema = (database: Database, schema: string): Effect.Effect
         const found = yield* stateOf(ask, schema)
         if (found === format) return
         yield* createSchema(ask, schema)
-        for (const migration of migrations(schema).slice(found)) yield* ask(migration)
+        for (const migration of migrations(schema).slice(found)) if (migration !== "") yield* ask(migration)
         yield* replaceFunctions(ask, schema)
         const s = `"${schema}"`
         yield* ask(
@@ -72,17 +72,20 @@ const createSchema = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
     if (existing.length === 0) yield* ask(`CREATE SCHEMA "${schema}"`)
   })
 
-/** Whoever may execute a function still may when there is a new one under its name. */
+/** Whoever may execute a function still may when there is a new one under its name, or a new one that is a part of it. */
 const replaceFunctions = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
   Effect.gen(function* () {
     const grants = yield* ask(grantsOfFunctions, [schema, replacedFunctions])
     for (const name of replacedFunctions) yield* ask(`DROP FUNCTION IF EXISTS "${schema}".${name}`)
     yield* ask(functions(schema))
-    for (const [grant] of grants) yield* ask(grant!)
+    for (const [name, role] of grants) {
+      const granted = name === "append" ? ["append", "append_one"] : [name!]
+      for (const one of granted) yield* ask(`GRANT EXECUTE ON FUNCTION "${schema}".${one} TO ${role!}`)
+    }
   })
 
 const grantsOfFunctions = `
-SELECT format('GRANT EXECUTE ON FUNCTION %I.%I TO %I', n.nspname, p.proname, r.rolname)
+SELECT p.proname, quote_ident(r.rolname)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 CROSS JOIN LATERAL aclexplode(p.proacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
 WHERE n.nspname = $1 AND p.proname = ANY ($2) AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner`

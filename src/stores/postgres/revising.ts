@@ -11,7 +11,7 @@ import type { Database } from "./Database.ts"
 import type { Failure } from "./driverErrors.ts"
 import type { Verdict } from "./examine.ts"
 import type { GroupOutcome, PreparedRequest } from "./groupCommit.ts"
-import { groupParameters, prepareRequest, readOutcome } from "./groupCommit.ts"
+import { prepareRequest, readOutcome, writing } from "./groupCommit.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
 import type { Statements } from "./statements.ts"
 
@@ -54,7 +54,8 @@ export const revise = (
       })
       prepared.timesSent++
       sending(prepared)
-      const rows = yield* ask(statements.append.text, groupParameters([prepared], lockTimeout))
+      const { statement, values } = writing([prepared], statements, lockTimeout)
+      const rows = yield* ask(statement.text, values)
       return { _tag: "Sent", prepared, outcome: readOutcome([prepared], rows) }
     })
   )

@@ -13,6 +13,7 @@
  */
 import {
   appendFunction,
+  appendOneFunction,
   lockFunction,
   readFunction,
   refuseChangedFunction,
@@ -23,7 +24,7 @@ import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
 import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 
 /** The format that this version reads and writes: the number of its migrations. */
-export const format = 2
+export const format = 3
 
 /**
  * The migrations of a schema, in order: what there is but the functions, which are made anew after them. A change of a function needs
@@ -40,7 +41,9 @@ CREATE TABLE ${s}.${name} (${columns.join(", ")}, PRIMARY KEY (${primaryKey}));
 ${index === undefined ? "" : `CREATE INDEX ${name}_${index.name} ON ${s}.${name} (${index.columns});`}
 REVOKE ALL ON ${s}.${name} FROM PUBLIC;`
       )
-      .join("\n")
+      .join("\n"),
+    // Functions only.
+    ""
   ]
 }
 
@@ -50,6 +53,7 @@ export const functions = (schema: string): string => {
   return [
     lockFunction(s),
     appendFunction(s),
+    appendOneFunction(s),
     refuseChangedFunction(s),
     refuseKnownFunction(s),
     readFunction(s),
@@ -59,7 +63,15 @@ export const functions = (schema: string): string => {
 }
 
 /** The names of these functions. */
-export const replacedFunctions = ["lock", "append", "refuse_changed", "refuse_known", "read", "write_index"]
+export const replacedFunctions = [
+  "lock",
+  "append",
+  "append_one",
+  "refuse_changed",
+  "refuse_known",
+  "read",
+  "write_index"
+]
 
 /** How the tables of the workspace are spoken to. */
 export const dialect = (schema: string): SqlDialect => ({

@@ -19,8 +19,9 @@ export const statements = (schema: string) => {
   return {
     append: named(
       "append",
-      `SELECT * FROM ${s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
+      `SELECT ${s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
     ),
+    appendOne: named("append_one", `SELECT ${s}.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`),
     lock: named("lock", `SELECT ${s}.lock($1)`),
     read: named("read", `SELECT * FROM ${s}.read($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
     writeIndex: named("write_index", `SELECT ${s}.write_index($1)`),

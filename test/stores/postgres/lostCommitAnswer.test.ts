@@ -113,7 +113,7 @@ const faultAt = (proxy: PostgresProxy, direction: Direction, n: number, action: 
   })
 
 const isAppend = ({ direction, text, type }: Message) =>
-  direction === "toServer" && (type === "B" || type === "P") && /_append|\.append\(/.test(text)
+  direction === "toServer" && (type === "B" || type === "P") && /_append|\.append(_one)?\(/.test(text)
 
 describe("a fault at every message", { concurrent: true }, () => {
   for (const [kind, makeCalls] of kinds) {

@@ -127,6 +127,10 @@ GRANT EXECUTE ON FUNCTION evolvent.read, evolvent.lock, evolvent.append, evolven
       (table) => [`a foreign table has the name of ${table}`, `CREATE TABLE evolvent.${table} (order_id int)`] as const
     ),
     ["a view has the name of cursors", "CREATE VIEW evolvent.cursors AS SELECT 1 AS one"],
+    [
+      "a foreign function has the name of append_one",
+      "CREATE FUNCTION evolvent.append_one(order_id int) RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    ],
     ["its trigger is gone", "DROP TRIGGER events_append_only ON evolvent.events"],
     ["a column was added", "ALTER TABLE evolvent.idempotency ADD COLUMN note text"]
   ]
