@@ -18,6 +18,7 @@ import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts
 
 const logSizes = [1_000, 100_000, 1_000_000]
 const concurrencies = [1, 32, 128]
+const warmUpMillis = 2_000
 
 export const benchPostgres = (report: Report) =>
   Effect.gen(function* () {
@@ -45,6 +46,8 @@ const benchLog = (report: Report, url: string, logSize: number) =>
         )
         report.row(toRow({ store: "postgres", work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
       }).pipe(Effect.scoped)
+    // Code that has just started is not compiled yet: one call after the other, that would take longer than all samples.
+    yield* rateOf(32, conditionalAppends(log), warmUpMillis)
     for (const concurrency of concurrencies) yield* measure("appendIf", concurrency, conditionalAppends(log))
     for (const concurrency of concurrencies) yield* measure("read, appendIf", concurrency, readsAndAppends(log))
     yield* twoProcesses(report, url, schema, logSize)

@@ -142,7 +142,13 @@ const parametersOfOne = (
   const columns = noAlternatives()
   addAlternatives(columns, 1, alternatives)
   return [
-    ...[eventId, eventType, schemaVersion, text.payload, text.tags, text.metadata, int4s(keys)],
+    eventId,
+    eventType,
+    schemaVersion,
+    text.payload,
+    text.tags,
+    text.metadata,
+    int4s(keys),
     ...(request.condition === undefined
       ? [null, null, null, null]
       : [checkedThrough, int4s(columns.terms), texts(columns.alls), texts(columns.anys)]),
