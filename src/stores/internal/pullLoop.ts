@@ -3,6 +3,9 @@
  * to grow. There is no replay path beside a live path, hence nothing to hand over between them.
  *
  * The position moves after each delivered batch and past each stretch without a match, never past an undelivered batch.
+ *
+ * No generator function is made anew for a page: V8 gives each a hidden class in the old generation, which would keep the page alive
+ * until the next full collection, and collections of the young generation would copy what nobody needs.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
