@@ -25,8 +25,22 @@ const takeLock = (s: string): string => `PERFORM set_config('lock_timeout', lock
   PERFORM set_config('idle_in_transaction_session_timeout', greatest(lock_milliseconds, 1000)::text, true);
   PERFORM pg_advisory_xact_lock(${lockKey(s)}, 1);`
 
-/** How the functions begin that write `count` events: under the lock, with what is known of the log's end. */
-const beginWriting = (s: string, count: string): string => `
+/**
+ * What the functions have in common that write `count` events, from the end of their parameters on: they go to work under the lock,
+ * with what is known of the log's end.
+ */
+const writing = (s: string, count: string): string => `) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  head int8;
+  last_end int8;
+  indexed_through int8;
+  occurred_at int8;
+  refused int4[];
+BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'read committed is required' USING ERRCODE = '${raised.isolation}';
   END IF;
@@ -61,18 +75,7 @@ CREATE FUNCTION ${s}.append(
   given_ids uuid[], given_requests int4[],
   new_keys text[], fingerprints text[], new_key_requests int4[],
   lock_milliseconds int4
-) RETURNS text
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  head int8;
-  last_end int8;
-  indexed_through int8;
-  occurred_at int8;
-  refused int4[];
-BEGIN${beginWriting(s, "cardinality(event_ids)")}
+${writing(s, "cardinality(event_ids)")}
   IF least_checked < head OR most_checked > head THEN
     refused := ${s}.refuse_changed(
       head, least_checked, checked_through, alternative_requests, alternative_terms, alls, anys);
@@ -127,18 +130,7 @@ CREATE FUNCTION ${s}.append_one(
   event_id uuid, event_type text, schema_version int8, payload text, tags text, metadata text, keys int4[],
   checked_through int8, alternative_terms int4[], alls text[], anys text[],
   lock_milliseconds int4
-) RETURNS text
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  head int8;
-  last_end int8;
-  indexed_through int8;
-  occurred_at int8;
-  refused int4[];
-BEGIN${beginWriting(s, "1")}
+${writing(s, "1")}
   IF checked_through <> head THEN
     refused := ${s}.refuse_changed(
       head, checked_through, ARRAY[checked_through],
