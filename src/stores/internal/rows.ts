@@ -112,7 +112,7 @@ const parseTags = (text: string, expected: number): EventRecord["tags"] => {
  * array is a copy of another one rather than a literal: see `toBatches`.
  */
 const plainTexts = (json: string): Array<string> | undefined => {
-  if (!json.startsWith('["') || json.includes("\\")) return undefined
+  if (!json.startsWith('["') || unusual.test(json)) return undefined
   const texts = oneText.slice()
   for (let start = 2, count = 0; ; count++) {
     const end = json.indexOf('"', start)
@@ -125,6 +125,9 @@ const plainTexts = (json: string): Array<string> | undefined => {
 }
 
 const oneText = [""]
+
+/** A backslash, or what JSON does not have unescaped: anything before the space. */
+const unusual = /[^ -[\]-\uffff]/
 
 const parseMetadata = (text: string, expected: number): EventRecord["metadata"] => {
   if (text === "{}") return noMetadata

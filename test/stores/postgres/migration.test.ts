@@ -1,4 +1,4 @@
-/** A log of format 1 is brought to the present format when it is opened by its owner, and loses nothing (L3). */
+/** A log of an earlier format is brought to the present one when it is opened by its owner, and loses nothing (L3). */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -47,6 +47,31 @@ const contentOf = (query: RawQuery) =>
 
 const formatOf = (query: RawQuery) =>
   Effect.map(query<{ format: number }>("SELECT format FROM evolvent.log"), ([row]) => row!.format)
+
+describe("a log of format 2", () => {
+  itEffect("gets the function for a single event, and whoever could append may use it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* ownDatabase
+      const { query } = yield* rawConnection(url)
+      const writer = yield* ownRole(url)
+      yield* PostgresStore.migrate({ url })
+      for (const statement of [
+        "DROP FUNCTION evolvent.append_one",
+        "UPDATE evolvent.log SET format = 2",
+        `GRANT USAGE ON SCHEMA evolvent TO "${writer.role}"`,
+        `GRANT SELECT ON evolvent.log, evolvent.events, evolvent.event_index TO "${writer.role}"`,
+        `GRANT INSERT ON evolvent.events TO "${writer.role}"`,
+        `GRANT EXECUTE ON FUNCTION evolvent.read, evolvent.append TO "${writer.role}"`
+      ]) {
+        yield* query(statement)
+      }
+      yield* PostgresStore.migrate({ url })
+      expect(yield* formatOf(query)).toBe(format)
+      const store = yield* PostgresStore.make({ url: writer.url, migrate: false, listen: false })
+      expect((yield* store.append([event("Sold")])).firstSequenceNumber).toBe(1)
+    })
+  )
+})
 
 describe("a log of format 1", () => {
   itEffect("keeps its events, index and keys, and takes cursors from now on", () =>
