@@ -6,7 +6,8 @@ import type { EventStore, EventStoreError } from "evolvent"
 import { MemoryStore } from "evolvent"
 import { SqliteStore } from "evolvent/sqlite"
 import * as Effect from "effect/Effect"
-import { mkdtempSync, rmSync } from "node:fs"
+import type * as Scope from "effect/Scope"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Operation } from "./measure.ts"
@@ -27,57 +28,90 @@ export const benchStores = (report: Report) =>
   })
 
 const benchMemory = (report: Report) =>
-  Effect.gen(function* () {
-    for (const logSize of logSizes) {
-      report.progress(`memory: filling a log of ${logSize}`)
-      const store = yield* MemoryStore.make()
-      const log = yield* filled(store, logSize)
-      yield* measureAll(report, "memory", log, logSize, yield* openRawSqlite(inMemory))
-    }
-  }).pipe(Effect.scoped)
+  Effect.forEach(logSizes, (logSize) =>
+    measureAll(report, {
+      name: "memory",
+      logSize,
+      openStore: Effect.tap(MemoryStore.make(), fill(logSize)),
+      openRaw: openRawSqlite(inMemory)
+    })
+  )
 
 const benchSqlite = (report: Report) =>
-  Effect.gen(function* () {
-    for (const logSize of logSizes) {
+  Effect.forEach(logSizes, (logSize) =>
+    Effect.gen(function* () {
       report.progress(`sqlite: filling a log of ${logSize}`)
       const folder = yield* temporaryFolder
-      const file = join(folder, "log.db")
-      yield* Effect.scoped(Effect.flatMap(SqliteStore.make({ file }), (store) => filled(store, logSize)))
-      // Opened anew, so that what is read comes from the database and not from what this process has just written.
-      const store = yield* SqliteStore.make({ file })
-      yield* measureAll(
-        report,
-        "sqlite",
-        makeLog(store, logSize),
+      const filled = join(folder, "filled.db")
+      yield* Effect.scoped(Effect.tap(SqliteStore.make({ file: filled }), fill(logSize)))
+      // A copy opened anew, so that what is read comes from the database and not from what this process has just written.
+      const copy = Effect.map(temporaryFolder, (inside) => {
+        const file = join(inside, "log.db")
+        copyFileSync(filled, file)
+        return file
+      })
+      yield* measureAll(report, {
+        name: "sqlite",
         logSize,
-        yield* openRawSqlite(join(folder, "raw.db"))
-      )
-    }
-  }).pipe(Effect.scoped)
+        openStore: Effect.flatMap(copy, (file) => SqliteStore.make({ file })),
+        openRaw: Effect.flatMap(temporaryFolder, (inside) => openRawSqlite(join(inside, "raw.db")))
+      })
+    }).pipe(Effect.scoped)
+  )
 
-const measureAll = (report: Report, name: string, log: Filled, logSize: number, raw: RawSqlite) =>
+/** What is measured: each row with a store and a raw driver of its own, so that no row finds the log that others have left. */
+interface Subject {
+  readonly name: string
+  readonly logSize: number
+  /** Opens a store with a log of that size. */
+  readonly openStore: Effect.Effect<EventStore, EventStoreError.EventStoreError, Scope.Scope>
+  readonly openRaw: Effect.Effect<RawSqlite, never, Scope.Scope>
+}
+
+const measureAll = (report: Report, subject: Subject) =>
   Effect.gen(function* () {
-    for (let first = 0; first < logSize; first += 1_000) raw.fill(orderChunk(first, logSize))
-    const measure = (
-      work: string,
-      concurrency: number,
-      operation: Operation<EventStoreError.EventStoreError>,
-      rawWork: () => void
-    ) =>
-      Effect.map(
-        compare(
-          rateOf(concurrency, operation),
-          rateOf(1, () => Effect.sync(rawWork))
-        ),
-        (rates) => report.row(toRow({ store: name, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
-      )
-    let read = 0
-    yield* measure("read context of 10", 1, reads(log), () => raw.readOrder(`order-${scattered(read++, log.orders)}`))
-    let inserted = 0
-    for (const { concurrency, operation, work } of writes(log)) {
-      yield* measure(work, concurrency, operation, () => raw.insert(orderEvent(inserted, inserted++)))
+    yield* measureReads(report, subject)
+    for (const concurrency of concurrencies) {
+      yield* measureWrites(report, subject, "append", concurrency, appends)
+      yield* measureWrites(report, subject, "appendIf", concurrency, conditionalAppends)
     }
   })
+
+const measureReads = (report: Report, { logSize, name, openRaw, openStore }: Subject) =>
+  Effect.gen(function* () {
+    const work = "read context of 10"
+    report.progress(`${name}: ${work}, ${logSize} events`)
+    const log = makeLog(yield* openStore, logSize)
+    const raw = yield* openRaw
+    for (let first = 0; first < logSize; first += 1_000) raw.fill(orderChunk(first, logSize))
+    let read = 0
+    const rawRead = () => raw.readOrder(`order-${scattered(read++, log.orders)}`)
+    const rates = yield* compare(
+      rateOf(1, reads(log)),
+      rateOf(1, () => Effect.sync(rawRead))
+    )
+    report.row(toRow({ store: name, work, concurrency: 1, logSize, ratePerSecond: rates.ours }, rates.raw))
+  }).pipe(Effect.scoped)
+
+const measureWrites = (
+  report: Report,
+  { logSize, name, openRaw, openStore }: Subject,
+  work: string,
+  concurrency: number,
+  operations: (log: Filled) => Operation<EventStoreError.EventStoreError>
+) =>
+  Effect.gen(function* () {
+    report.progress(`${name}: ${work}, concurrency ${concurrency}, ${logSize} events`)
+    const log = makeLog(yield* openStore, logSize)
+    const raw = yield* openRaw
+    let inserted = 0
+    const rawInsert = () => raw.insert(orderEvent(inserted, inserted++))
+    const rates = yield* compare(
+      rateOf(concurrency, operations(log)),
+      rateOf(1, () => Effect.sync(rawInsert))
+    )
+    report.row(toRow({ store: name, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
+  }).pipe(Effect.scoped)
 
 /** A store with its log, and the numbers of orders in it. */
 interface Filled {
@@ -88,10 +122,9 @@ interface Filled {
   readonly freshOrder: () => number
 }
 
-const filled = (store: EventStore, logSize: number) =>
+const fill = (logSize: number) => (store: EventStore) =>
   Effect.gen(function* () {
     for (let first = 0; first < logSize; first += 1_000) yield* store.append(orderChunk(first, logSize))
-    return makeLog(store, logSize)
   })
 
 const makeLog = (store: EventStore, logSize: number): Filled => {
@@ -99,12 +132,6 @@ const makeLog = (store: EventStore, logSize: number): Filled => {
   let fresh = orders
   return { store, orders, freshOrder: () => fresh++ }
 }
-
-const writes = (log: Filled) =>
-  concurrencies.flatMap((concurrency) => [
-    { concurrency, work: "append", operation: appends(log) },
-    { concurrency, work: "appendIf", operation: conditionalAppends(log) }
-  ])
 
 const appends =
   ({ freshOrder, store }: Filled) =>
