@@ -226,7 +226,8 @@ END $$;`
  * Reads in one snapshot (the function is STABLE), in rows of four kinds: 0 the state of the log, which is its head, whether some
  * events are indexed in part, the index's reach and the end of the last batch; 1 the events after what the caller knows; 2 who
  * asked for which candidates from the index; 3 the candidates' events, joined. Payloads that are too much for one answer are left
- * out, to be asked for again; the first newer event always has one. So are candidates that are not joined to the others.
+ * out, to be asked for again; the first newer event always has one. So are candidates that are not joined to the others, and
+ * those that do not lie any more where the index has them.
  *
  * Candidates lie anywhere in the log. What the operating system has in its cache is read in place: to have another process
  * read it ahead, as PostgreSQL 18 does on its own, costs more than the reading.
@@ -239,7 +240,7 @@ CREATE FUNCTION ${s}.read(
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET enable_memoize = off SET jit = off SET effective_io_concurrency = 0
+SET enable_memoize = off SET enable_tidscan = on SET jit = off SET effective_io_concurrency = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -249,6 +250,7 @@ DECLARE
   partly boolean;
   asked_by int4[];
   candidates int8[];
+  places tid[];
 BEGIN
   SELECT l.indexed_through, l.has_partly_indexed INTO through, partly FROM ${s}.log AS l;
   SELECT e.sequence_number, e.batch_end INTO head, last_end
@@ -269,7 +271,7 @@ BEGIN
     ORDER BY e.sequence_number;
   END IF;
   IF requests IS NOT NULL THEN
-    SELECT array_agg(a.request), array_agg(i.sequence_number) INTO asked_by, candidates
+    SELECT array_agg(a.request), array_agg(i.sequence_number), array_agg(i.place) INTO asked_by, candidates, places
     FROM (
       SELECT u.request, u.all_of::int4[], u.any_of::int4[], u.after,
         least(u.up_to, CASE WHEN through > known_head THEN through ELSE known_base END) AS up_to
@@ -277,7 +279,7 @@ BEGIN
       OFFSET 0
     ) AS a
     CROSS JOIN LATERAL (
-      SELECT x.sequence_number FROM ${s}.event_index AS x
+      SELECT x.sequence_number, x.place FROM ${s}.event_index AS x
       WHERE x.keys @> a.all_of AND (a.any_of IS NULL OR x.keys && a.any_of)
         AND x.sequence_number > a.after AND x.sequence_number <= a.up_to
       LIMIT most
@@ -286,7 +288,7 @@ BEGIN
     RETURN QUERY
     SELECT '3', ${joined("e")}, NULL
     FROM ${s}.events AS e
-    WHERE e.sequence_number = ANY (candidates[:${mostJoined}]) AND ${mayBeJoined("e")};
+    WHERE e.ctid = ANY (places[:${mostJoined}]) AND ${mayBeJoined("e")};
   END IF;
 END $$;`
 
@@ -311,7 +313,7 @@ BEGIN
     RETURN through;
   END IF;
   INSERT INTO ${s}.event_index
-    SELECT e.sequence_number, e.keys FROM ${s}.events AS e
+    SELECT e.sequence_number, e.keys, e.ctid FROM ${s}.events AS e
     WHERE e.sequence_number > through AND e.sequence_number <= up_to ORDER BY e.sequence_number;
   PERFORM gin_clean_pending_list('${s}.event_index_keys'::regclass);
   UPDATE ${s}.log SET indexed_through = up_to, has_partly_indexed = has_partly_indexed OR EXISTS (

@@ -12,16 +12,18 @@ const triggerType = 2 + 8 + 16 + 32
 
 const logTable = "table log: only_row bool, format int4, log_id uuid, indexed_through int8, has_partly_indexed bool"
 
-/** What each format has added: the names of relations and of functions, and the lines of the inventory. */
-const formats = [
+const indexTable = "table event_index: sequence_number int8, keys _int4"
+
+/** What each format has changed: the names of relations and of functions that came, and the inventory's lines that came or changed. */
+const formats: ReadonlyArray<Changes> = [
   {
-    functions: [] as ReadonlyArray<string>,
+    functions: [],
     names: ["log", "events", "event_index", "event_index_keys", "idempotency"],
     lines: [
       logTable,
       "table events: sequence_number int8, event_id uuid, event_type text, schema_version int8, payload text, tags text, " +
         "metadata text, occurred_at int8, batch_end int8, keys _int4",
-      "table event_index: sequence_number int8, keys _int4",
+      indexTable,
       "table idempotency: key text, fingerprint text, first_number int8, last_number int8",
       "index of log: unique btree (only_row)",
       "index of events: unique btree (sequence_number)",
@@ -29,7 +31,8 @@ const formats = [
       "index of event_index: gin (keys)",
       "index of idempotency: unique btree (key)",
       `trigger events_append_only: A ${triggerType} refuse_change`
-    ]
+    ],
+    replaced: []
   },
   {
     functions: [],
@@ -45,10 +48,19 @@ const formats = [
       "index of outbox: unique btree (reactor, sequence_number, place)",
       "index of outbox: btree (reactor, dead, due_at)",
       "index of projection_versions: unique btree (projection)"
-    ]
+    ],
+    replaced: []
   },
-  { functions: ["append_one"], names: [], lines: [] }
+  { functions: ["append_one"], names: [], lines: [], replaced: [] },
+  { functions: [], names: [], lines: [], replaced: [[indexTable, `${indexTable}, place tid`]] }
 ]
+
+interface Changes {
+  readonly functions: ReadonlyArray<string>
+  readonly names: ReadonlyArray<string>
+  readonly lines: ReadonlyArray<string>
+  readonly replaced: ReadonlyArray<readonly [before: string, after: string]>
+}
 
 /** The names of relations, of all formats. */
 export const relationNames = formats.flatMap(({ names }) => names)
@@ -57,10 +69,12 @@ export const relationNames = formats.flatMap(({ names }) => names)
 export const isLogTable = (line: string): boolean => /^table log: .*\bformat int4, log_id uuid\b/.test(line)
 
 /** The lines of a log of a format. Whatever else is in the schema, more indexes for example, is nobody's business. */
-export const expectedLines = (schema: string, format: number): ReadonlyArray<string> => [
-  ...formats.slice(0, format).flatMap(({ lines }) => lines),
-  ...functionLines(schema, format)
-]
+export const expectedLines = (schema: string, format: number): ReadonlyArray<string> => {
+  const changes = formats.slice(0, format)
+  const replaced = new Map(changes.flatMap(({ replaced }) => replaced))
+  const lines = changes.flatMap(({ lines }) => lines).map((line) => replaced.get(line) ?? line)
+  return [...lines, ...functionLines(schema, format)]
+}
 
 /** The name of a relation or a function that a later format brings, and that somebody else has taken. */
 export const takenName = (lines: Iterable<string>, format: number): string | undefined => {

@@ -5,6 +5,8 @@
  *   and the payload's scalars.
  * - `event_index`: the same keys under an inverted index. It follows the log in bulk, which costs a fraction of indexing every
  *   event by itself; `log.indexed_through` says how far it is. A process knows what comes after that from the log itself.
+ *   `place` is where the event lies in its table, which spares the way there by its number. It may be unknown, and is no longer
+ *   true once the table was written anew: then the number is used. Since format 4.
  * - `log`: one row: the format, the log's identity, how far the index reaches.
  * - `idempotency`: the idempotency keys, each with its append.
  * - `cursors`, `dead_letters`, `outbox`, `projection_versions`: what durable streams, projections and reactors keep. Since format 2.
@@ -24,7 +26,7 @@ import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
 import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 
 /** The format that this version reads and writes: the number of its migrations. */
-export const format = 3
+export const format = 4
 
 /**
  * The migrations of a schema, in order: what there is but the functions, which are made anew after them. A change of a function needs
@@ -43,7 +45,8 @@ REVOKE ALL ON ${s}.${name} FROM PUBLIC;`
       )
       .join("\n"),
     // Functions only.
-    ""
+    "",
+    `ALTER TABLE ${s}.event_index ADD COLUMN place tid;`
   ]
 }
 

@@ -34,6 +34,33 @@ const fill = (store: EventStore, count = size) =>
 const found = (store: EventStore, asked: EventQuery) =>
   Effect.map(store.query(asked), ({ eventRecords }) => numbersOf(eventRecords))
 
+describe("where the index says that events lie", () => {
+  const wrong: ReadonlyArray<readonly [name: string, place: string]> = [
+    ["is unknown", "NULL"],
+    ["is another event's place", "(SELECT e.ctid FROM events AS e WHERE e.sequence_number = 2501 - i.sequence_number)"],
+    ["is the same place for all", "'(0,1)'"],
+    ["is a place that does not exist", "'(4294967294,7)'"],
+    ["is right for some", "CASE WHEN sequence_number % 3 > 0 THEN place END"]
+  ]
+  for (const [name, place] of wrong) {
+    itEffect(`${name}, and every answer is the same`, () =>
+      Effect.gen(function* () {
+        const { open, query, schema } = yield* ownLog
+        yield* fill(yield* open({ indexEvery: 64 }))
+        yield* indexedThrough(query, schema, size - 64)
+        yield* query(`SET search_path = "${schema}"`)
+        yield* query(`UPDATE event_index AS i SET place = ${place}`)
+        const store = yield* open({ indexEvery: 65_536 })
+        const log = yield* logOf(store)
+        for (let round = 0; round < 20; round++) {
+          const asked = regular()
+          expect(yield* found(store, asked), JSON.stringify(asked)).toEqual(expectedOf(log, asked, 0).numbers)
+        }
+      })
+    )
+  }
+})
+
 describe("a store that indexes every", () => {
   for (const indexEvery of [1, 64, 2_048]) {
     itEffect(`${indexEvery} events answers as the matcher does, and so do one opened before and one opened after`, () =>

@@ -24,6 +24,11 @@ import { indexedThrough } from "./logs.ts"
 
 const formatOne = readFileSync(join(import.meta.dirname, "formatOne.sql"), "utf8")
 
+/** What docs/postgres.md gives to bring places up to date. */
+const placesUpdate = /```sql\n(UPDATE evolvent\.event_index[^`]*)```/.exec(
+  readFileSync(join(import.meta.dirname, "../../../docs/postgres.md"), "utf8")
+)![1]!
+
 /** A database with a log of format 1, and what was done to it afterwards. */
 const logOfFormatOne = (...sql: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -48,6 +53,36 @@ const contentOf = (query: RawQuery) =>
 const formatOf = (query: RawQuery) =>
   Effect.map(query<{ format: number }>("SELECT format FROM evolvent.log"), ([row]) => row!.format)
 
+describe("a log of format 3", () => {
+  itEffect("is read by numbers, and by places from the statement on that docs/postgres.md names", () =>
+    Effect.gen(function* () {
+      const { url } = yield* ownDatabase
+      const { query } = yield* rawConnection(url)
+      const places =
+        "SELECT i.place = e.ctid AS known FROM evolvent.event_index AS i JOIN evolvent.events AS e USING (sequence_number)"
+      const readAnew = Effect.scoped(
+        Effect.gen(function* () {
+          const store = yield* PostgresStore.make({ url, listen: false })
+          return numbersOf((yield* store.query(Query.withTags("even"))).eventRecords)
+        })
+      )
+      const store = yield* closable(PostgresStore.make({ url, listen: false, indexEvery: 10 }))
+      yield* store.store.append(range(1, 10).map((n) => event("Counted", { n }, n % 2 === 0 ? ["even"] : [])))
+      yield* indexedThrough(query, "evolvent", 10)
+      yield* store.close
+      expect(yield* query(places)).toEqual(times(10, () => ({ known: true })))
+      yield* query("ALTER TABLE evolvent.event_index DROP COLUMN place")
+      yield* query("UPDATE evolvent.log SET format = 3")
+      yield* PostgresStore.migrate({ url })
+      expect(yield* query(places)).toEqual(times(10, () => ({ known: null })))
+      expect(yield* readAnew).toEqual([2, 4, 6, 8, 10])
+      for (const statement of placesUpdate.trim().split(/(?<=;)\n/)) yield* query(statement)
+      expect(yield* query(places)).toEqual(times(10, () => ({ known: true })))
+      expect(yield* readAnew).toEqual([2, 4, 6, 8, 10])
+    })
+  )
+})
+
 describe("a log of format 2", () => {
   itEffect("gets the function for a single event, and whoever could append may use it", () =>
     Effect.gen(function* () {
@@ -57,6 +92,7 @@ describe("a log of format 2", () => {
       yield* PostgresStore.migrate({ url })
       for (const statement of [
         "DROP FUNCTION evolvent.append_one",
+        "ALTER TABLE evolvent.event_index DROP COLUMN place",
         "UPDATE evolvent.log SET format = 2",
         `GRANT USAGE ON SCHEMA evolvent TO "${writer.role}"`,
         `GRANT SELECT ON evolvent.log, evolvent.events, evolvent.event_index TO "${writer.role}"`,
