@@ -18,7 +18,8 @@ import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts
 
 const logSizes = [1_000, 100_000, 1_000_000]
 const concurrencies = [1, 32, 128]
-const warmUpMillis = 2_000
+/** Of the first log, on which nothing is measured. */
+const warmUp = { logSize: 10_000, millis: 4_000 }
 
 /** Of the server that the benchmark starts itself: room for a log of a million events, as docs/postgres.md has it. */
 const settings = { max_connections: "300", shared_buffers: "1GB" }
@@ -27,17 +28,26 @@ export const benchPostgres = (report: Report) =>
   Effect.gen(function* () {
     const given = process.env["DATABASE_URL"]
     const url = given ?? (yield* embeddedPostgres({ settings })).url
+    yield* Effect.scoped(warmUpOn(report, url))
     for (const logSize of logSizes) yield* Effect.scoped(benchLog(report, url, logSize))
   }).pipe(Effect.scoped)
 
+/** Code that has just started is not compiled yet: one call after the other, that would take longer than all samples. */
+const warmUpOn = (report: Report, url: string) =>
+  Effect.gen(function* () {
+    const { log } = yield* filledLog(report, url, warmUp.logSize)
+    for (const [concurrency, operation] of [
+      [1, conditionalAppends(log)],
+      [32, conditionalAppends(log)],
+      [32, readsAndAppends(log)]
+    ] as const) {
+      yield* rateOf(concurrency, operation, warmUp.millis)
+    }
+  })
+
 const benchLog = (report: Report, url: string, logSize: number) =>
   Effect.gen(function* () {
-    const schema = `bench_${randomBytes(4).toString("hex")}`
-    yield* Effect.addFinalizer(() => dropSchema(url, schema))
-    report.progress(`postgres: filling a log of ${logSize}`)
-    yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), (store) => fill(store, logSize)))
-    const store = yield* PostgresStore.make({ url, schema })
-    const log = { store, orders: logSize / eventsPerOrder, next: logSize / eventsPerOrder }
+    const { log, schema } = yield* filledLog(report, url, logSize)
     const measure = (work: string, concurrency: number, operation: Operation) =>
       Effect.gen(function* () {
         const table = `"${schema}"."raw ${work} ${concurrency}"`
@@ -49,11 +59,22 @@ const benchLog = (report: Report, url: string, logSize: number) =>
         )
         report.row(toRow({ store: "postgres", work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
       }).pipe(Effect.scoped)
-    // Code that has just started is not compiled yet: one call after the other, that would take longer than all samples.
-    yield* rateOf(32, conditionalAppends(log), warmUpMillis)
     for (const concurrency of concurrencies) yield* measure("appendIf", concurrency, conditionalAppends(log))
     for (const concurrency of concurrencies) yield* measure("read, appendIf", concurrency, readsAndAppends(log))
     yield* twoProcesses(report, url, schema, logSize)
+  })
+
+/** A log in a schema of its own, filled by another store than the one that is measured. */
+const filledLog = (report: Report, url: string, logSize: number) =>
+  Effect.gen(function* () {
+    const schema = `bench_${randomBytes(4).toString("hex")}`
+    yield* Effect.addFinalizer(() => dropSchema(url, schema))
+    report.progress(`postgres: filling a log of ${logSize}`)
+    yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), (store) => fill(store, logSize)))
+    const store = yield* PostgresStore.make({ url, schema })
+    const orders = logSize / eventsPerOrder
+    const log: Log = { store, orders, next: orders }
+    return { log, schema }
   })
 
 const fill = (store: EventStore, logSize: number) =>
