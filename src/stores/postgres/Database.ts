@@ -26,6 +26,9 @@ export const answerTimeout = "ANSWER_TIMEOUT"
 /** The SQLSTATE of a transaction that the server has ended, for nothing was asked in it for too long. */
 const idleTimeout = "25P03"
 
+/** A transaction was left open on the connection by whoever had it before: nothing is committed there. */
+const leftOpen: Failure = { _tag: "Lost", code: "25001" }
+
 /** What is said of a COMMIT that was answered with ROLLBACK. */
 const rolledBack: Failure = { _tag: "Refused", code: "40000", detail: undefined, waitedMs: 0 }
 
@@ -52,10 +55,7 @@ export class Database {
     statement: Statement,
     values: Array<unknown>
   ): Effect.Effect<Rows, Failure | StoreUnavailable> {
-    const once = this.adapting((query) => this.withClient(operation, (client) => this.ask(client, query), true), {
-      ...statement,
-      values
-    })
+    const once = this.adapting((query) => this.askOnce(operation, query), { ...statement, values })
     return Effect.catch(once, (failure) =>
       failure._tag === "Lost" && failure.code !== answerTimeout ? once : Effect.fail(failure)
     )
@@ -74,7 +74,7 @@ export class Database {
       (query) =>
         this.isExplicit
           ? this.transaction(operation, (ask) => ask(query.text, query.values, query.name))
-          : this.withClient(operation, (client) => this.ask(client, query), true),
+          : this.askOnce(operation, query),
       { ...statement, values }
     )
   }
@@ -105,18 +105,14 @@ export class Database {
     operation: string,
     run: (ask: Ask) => Effect.Effect<A, Failure | E>
   ): Effect.Effect<A, Failure | StoreUnavailable | E> {
-    return this.withClient(
-      operation,
-      (client) => {
-        const ask: Ask = (text, values = [], name = undefined) =>
-          Effect.mapError(this.ask(client, name === undefined ? { text, values } : { name, text, values }), toRefused)
-        return ask(begin).pipe(
-          Effect.andThen(Effect.suspend(() => run(ask))),
-          Effect.tap(() => this.commit(client))
-        )
-      },
-      false
-    )
+    return this.withClient(operation, (client) => {
+      const ask: Ask = (text, values = [], name = undefined) =>
+        Effect.mapError(this.ask(client, name === undefined ? { text, values } : { name, text, values }), toRefused)
+      return ask(begin).pipe(
+        Effect.andThen(Effect.suspend(() => run(ask))),
+        Effect.tap(() => this.commit(client))
+      )
+    })
   }
 
   /**
@@ -189,45 +185,72 @@ export class Database {
     return Effect.map(this.answer(client, query), ({ rows }) => rows)
   }
 
-  /** Sends a query and waits for its answer, for so long. */
   private answer(client: PoolClient, query: Query): Effect.Effect<ClientAnswer, Failure> {
-    return Effect.callback<ClientAnswer, Failure>((resume) => {
-      const start = performance.now()
-      const timer = setTimeout(
-        () => resume(Effect.fail({ _tag: "Lost", code: answerTimeout })),
-        this.settings.answerTimeout
+    return Effect.callback<ClientAnswer, Failure>((resume) =>
+      this.send(client, query, (answer, failure) =>
+        resume(answer === undefined ? Effect.fail(failure!) : Effect.succeed(answer))
       )
-      client.query({ ...query, rowMode: "array", types: asText }).then(
-        (answers) => {
-          clearTimeout(timer)
-          const answer = Array.isArray(answers) ? (answers as ReadonlyArray<ClientAnswer>).at(-1)! : answers
-          resume(isWhole(answer) ? Effect.succeed(answer) : Effect.fail({ _tag: "Lost", code: "BROKEN_ANSWER" }))
-        },
-        (error: unknown) => {
-          clearTimeout(timer)
-          resume(Effect.fail(toFailure(error, Math.round(performance.now() - start))))
-        }
-      )
-    })
+    )
   }
 
-  /** Lends a connection. It is closed when the work fails, unless the server only refused a statement by itself. */
+  /** Sends a query and waits for its answer, for so long. */
+  private send(client: PoolClient, query: Query, take: Take<ClientAnswer, Failure>): void {
+    const start = performance.now()
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      take(undefined, { _tag: "Lost", code: answerTimeout })
+    }, this.settings.answerTimeout)
+    client.query({ ...query, rowMode: "array", types: asText }).then(
+      (answers) => {
+        clearTimeout(timer)
+        if (isLate) return
+        const answer = Array.isArray(answers) ? (answers as ReadonlyArray<ClientAnswer>).at(-1)! : answers
+        if (isWhole(answer)) take(answer, undefined)
+        else take(undefined, { _tag: "Lost", code: "BROKEN_ANSWER" })
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        if (!isLate) take(undefined, toFailure(error, Math.round(performance.now() - start)))
+      }
+    )
+  }
+
+  /** Lends a connection for one statement. It is closed when that fails, unless the server only refused it. */
+  private askOnce(operation: string, query: Query): Effect.Effect<Rows, Failure | StoreUnavailable> {
+    return Effect.uninterruptible(
+      Effect.callback<Rows, Failure | StoreUnavailable>((resume) =>
+        this.lend(operation, (client, unavailable) => {
+          if (client === undefined) return resume(Effect.fail(unavailable!))
+          this.send(client, query, (answer, failure) => {
+            const end = Effect.suspend(() => {
+              const failed = failure ?? (isWithinTransaction(client) ? leftOpen : undefined)
+              giveBack(client, failed !== undefined && failed._tag !== "Refused")
+              return failed === undefined ? Effect.succeed(answer!.rows) : Effect.fail(failed)
+            })
+            resume(end)
+          })
+        })
+      )
+    )
+  }
+
+  /** Lends a connection. It is closed when the work fails. */
   private withClient<A, E>(
     operation: string,
-    work: (client: PoolClient) => Effect.Effect<A, Failure | E>,
-    isOneStatement: boolean
+    work: (client: PoolClient) => Effect.Effect<A, Failure | E>
   ): Effect.Effect<A, Failure | StoreUnavailable | E> {
     return Effect.uninterruptible(
       Effect.flatMap(this.connect(operation), (client) =>
         Effect.matchEffect(work(client), {
           onFailure: (failure) => {
-            giveBack(client, !(isOneStatement && isRefused(failure)))
+            giveBack(client, true)
             return Effect.fail(failure)
           },
           onSuccess: (value) => {
             const isOpen = isWithinTransaction(client)
             giveBack(client, isOpen)
-            return isOpen ? Effect.fail<Failure>({ _tag: "Lost", code: "25001" }) : Effect.succeed(value)
+            return isOpen ? Effect.fail(leftOpen) : Effect.succeed(value)
           }
         })
       )
@@ -235,29 +258,39 @@ export class Database {
   }
 
   private connect(operation: string): Effect.Effect<PoolClient, StoreUnavailable> {
-    return Effect.callback<PoolClient, StoreUnavailable>((resume) => {
-      let late = false
-      const timer = setTimeout(() => {
-        late = true
-        resume(Effect.fail(new StoreUnavailable({ code: "CONNECT_TIMEOUT", operation, retryable: true })))
-      }, this.settings.connectTimeout)
-      borrow(this.pool, (error, client) => {
-        clearTimeout(timer)
-        if (client === undefined) {
-          if (!late) resume(Effect.fail(toUnavailable(error, operation)))
-        } else if (late) client.release()
-        else if (isWithinTransaction(client)) {
-          client.release(true)
-          resume(this.connect(operation))
-        } else {
-          // A broken connection shows in the query at hand and is emitted as well, maybe before this callback's turn is over.
-          client.on("error", ignore)
-          resume(Effect.succeed(client))
-        }
-      })
+    return Effect.callback<PoolClient, StoreUnavailable>((resume) =>
+      this.lend(operation, (client, unavailable) =>
+        resume(client === undefined ? Effect.fail(unavailable!) : Effect.succeed(client))
+      )
+    )
+  }
+
+  /** Waits for a connection of the pool, for so long. */
+  private lend(operation: string, take: Take<PoolClient, StoreUnavailable>): void {
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      take(undefined, new StoreUnavailable({ code: "CONNECT_TIMEOUT", operation, retryable: true }))
+    }, this.settings.connectTimeout)
+    borrow(this.pool, (error, client) => {
+      clearTimeout(timer)
+      if (client === undefined) {
+        if (!isLate) take(undefined, toUnavailable(error, operation))
+      } else if (isLate) client.release()
+      else if (isWithinTransaction(client)) {
+        client.release(true)
+        this.lend(operation, take)
+      } else {
+        // A broken connection shows in the query at hand and is emitted as well, maybe before this callback's turn is over.
+        client.on("error", ignore)
+        take(client, undefined)
+      }
     })
   }
 }
+
+/** Takes a result, or why there is none. */
+type Take<A, E> = (result: A | undefined, failure: E | undefined) => void
 
 /** Sends text with parameters on the connection at hand; prepared under a name where it has one. */
 export type Ask = (text: string, values?: Array<unknown>, name?: string) => Effect.Effect<Rows, Failure>
@@ -295,7 +328,10 @@ const borrow = (pool: ClientPool, take: Parameters<ClientPool["connect"]>[0]): v
  * Whether somebody has given the connection back without ending what they had begun: nothing is committed there. Looked at before
  * and afterwards, for what they began may only have been on its way.
  */
-const isWithinTransaction = (client: PoolClient): boolean => /^[TE]$/.test(client.getTransactionStatus?.() ?? "")
+const isWithinTransaction = (client: PoolClient): boolean => {
+  const status = client.getTransactionStatus?.()
+  return status === "T" || status === "E"
+}
 
 /** From here on the pool listens to the connection. */
 const giveBack = (client: PoolClient, isBroken: boolean): void => {
