@@ -11,7 +11,8 @@ import type { NormalisedFilter, NormalisedQuery } from "./normaliseQuery.ts"
 import { PostingLists } from "./PostingLists.ts"
 import type { RecordList } from "./RecordList.ts"
 import { RecordArray } from "./RecordList.ts"
-import type { Span, StepUp } from "./reading.ts"
+import type { Span, StepUp, StoredRecord } from "./reading.ts"
+import { enoughPayload } from "./reading.ts"
 import type { Term } from "./terms.ts"
 import { collectScalarTerms, collectTerms, idTerm, tagTerm, typeTerm } from "./terms.ts"
 
@@ -53,14 +54,9 @@ export class EventIndex {
     return this.records.at(sequenceNumber - this.base - 1)
   }
 
-  /** The last number of the committed batch that the record belongs to. */
-  batchEnd(sequenceNumber: number): number {
-    return this.records.batchEnd(sequenceNumber - this.base - 1)
-  }
-
   /** Adds the next record. */
-  add(record: EventRecord, batchEnd: number): void {
-    this.records.push(record, batchEnd)
+  add(record: EventRecord, batchEnd: number, payloadLength?: number): void {
+    this.records.push(record, batchEnd, payloadLength)
     this.lists.add(termsOf(record), record.sequenceNumber)
   }
 
@@ -105,12 +101,30 @@ export class EventIndex {
     return best > after ? best : undefined
   }
 
-  /** The first `limit` records of the span that match, ascending. */
-  collect(query: NormalisedQuery, span: Span, limit: number = Number.POSITIVE_INFINITY): Array<EventRecord> {
+  /** The records of the span that match, ascending. */
+  collect(query: NormalisedQuery, span: Span): Array<EventRecord> {
+    return this.numbers(query, span, Number.POSITIVE_INFINITY).map((number) => this.at(number))
+  }
+
+  /** Up to `limit` matches of the span, in the form in which a log is read: fewer where their payloads are large. */
+  up(query: NormalisedQuery, span: Span, limit: number): StepUp {
+    const numbers = this.numbers(query, span, limit)
+    const found: Array<StoredRecord> = []
+    for (let payload = 0; found.length < numbers.length && payload < enoughPayload;) {
+      const stored = this.stored(numbers[found.length]!)
+      found.push(stored)
+      payload += stored.payloadLength
+    }
+    const isAll = numbers.length < limit && found.length === numbers.length
+    return { found, position: isAll ? span.upTo : numbers[found.length - 1]! }
+  }
+
+  /** The numbers of the first `limit` records of the span that match, ascending. */
+  private numbers(query: NormalisedQuery, span: Span, limit: number): ReadonlyArray<number> {
     const after = Math.max(span.after, this.base)
     const upTo = Math.max(after, Math.min(span.upTo, this.head))
     if (query.filters === undefined) {
-      return Array.from({ length: Math.min(upTo - after, limit) }, (_, place) => this.at(after + 1 + place))
+      return Array.from({ length: Math.min(upTo - after, limit) }, (_, place) => after + 1 + place)
     }
     const found: Array<Array<number>> = []
     for (const filter of query.filters) {
@@ -122,15 +136,15 @@ export class EventIndex {
         for (const term of candidates.terms) found.push(this.lists.collect(term, after, upTo, test).toReversed())
       }
     }
-    return mergeDistinct(found, limit).map((number) => this.at(number))
+    return mergeDistinct(found, limit)
   }
 
-  /** Up to `limit` matches of the span, in the form in which a log is read. */
-  up(query: NormalisedQuery, span: Span, limit: number): StepUp {
-    const records = this.collect(query, span, limit)
+  private stored(sequenceNumber: number): StoredRecord {
+    const place = sequenceNumber - this.base - 1
     return {
-      found: records.map((record) => ({ record, batchEnd: this.batchEnd(record.sequenceNumber) })),
-      position: records.length < limit ? span.upTo : records[records.length - 1]!.sequenceNumber
+      record: this.records.at(place),
+      batchEnd: this.records.batchEnd(place),
+      payloadLength: this.records.payloadLength(place)
     }
   }
 

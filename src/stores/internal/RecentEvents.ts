@@ -31,7 +31,7 @@ export class RecentEvents {
 
   /** Adds the next record. The length of its payload's text counts for how many are kept. */
   add(record: EventRecord, batchEnd: number, payloadLength: number): void {
-    this.newer.add(record, batchEnd)
+    this.newer.add(record, batchEnd, payloadLength)
     this.payloads += payloadLength / 1_024
   }
 

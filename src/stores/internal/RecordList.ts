@@ -8,7 +8,10 @@ export interface RecordList {
   readonly eventId: (place: number) => string
   /** The last number of the committed batch that the record belongs to. */
   readonly batchEnd: (place: number) => number
-  readonly push: (record: EventRecord, batchEnd: number) => void
+  /** Characters of the payload's text, or somewhat more. */
+  readonly payloadLength: (place: number) => number
+  /** The length of the payload's text may be left out where the list makes the text itself. */
+  readonly push: (record: EventRecord, batchEnd: number, payloadLength?: number) => void
   /** Forgets the records from this place on. */
   readonly truncate: (length: number) => void
 }
@@ -17,6 +20,7 @@ export interface RecordList {
 export class RecordArray implements RecordList {
   private readonly records: Array<EventRecord> = []
   private readonly batchEnds: Array<number> = []
+  private readonly payloadLengths: Array<number> = []
 
   get length(): number {
     return this.records.length
@@ -34,13 +38,19 @@ export class RecordArray implements RecordList {
     return this.batchEnds[place]!
   }
 
-  push(record: EventRecord, batchEnd: number): void {
+  payloadLength(place: number): number {
+    return this.payloadLengths[place]!
+  }
+
+  push(record: EventRecord, batchEnd: number, payloadLength = 0): void {
     this.records.push(record)
     this.batchEnds.push(batchEnd)
+    this.payloadLengths.push(payloadLength)
   }
 
   truncate(length: number): void {
     this.records.length = length
     this.batchEnds.length = length
+    this.payloadLengths.length = length
   }
 }

@@ -15,10 +15,13 @@ export interface Span {
   readonly upTo: number
 }
 
-/** A record, and the last number of the committed batch that it belongs to. */
+/** A record as it is found in a log. */
 export interface StoredRecord {
   readonly record: EventRecord
+  /** The last number of the committed batch that it belongs to. */
   readonly batchEnd: number
+  /** Characters of its payload's text, or somewhat more. */
+  readonly payloadLength: number
 }
 
 /** The matches among the next records of a span, up to and including `position`. */
@@ -55,6 +58,9 @@ export interface LogReading {
 
 /** Records looked for in one step, between which other work gets its turn. */
 const stepLimit = 1_000
+
+/** Characters of payloads after which a page, or a step, takes no more records. */
+export const enoughPayload = 8_388_608
 
 /** Steps of a page that may go by without a match before the stream's position is moved. */
 const stepsPerPage = 16
@@ -119,7 +125,7 @@ const probedRecords = 128
 /** One match in so many records makes scanning cheaper than an index. */
 const scannedPerMatch = 8
 
-/** The next whole batches after a cursor. */
+/** The next whole batches after a cursor: fewer than `limit` records where their payloads are large. */
 export const readPage: (
   reader: LogReader,
   query: NormalisedQuery,
@@ -130,7 +136,9 @@ export const readPage: (
   const found: Array<StoredRecord> = []
   let position = after
   let isDense = true
-  for (let steps = 0; position < head && found.length < limit && steps < stepsPerPage; steps++) {
+  let payload = 0
+  let isFull = false
+  for (let steps = 0; position < head && !isFull && steps < stepsPerPage; steps++) {
     if (steps > 0) yield* Effect.yieldNow
     const span = { after: position, upTo: head }
     const wanted = limit - found.length
@@ -138,8 +146,12 @@ export const readPage: (
       isDense && reader.scan !== undefined
         ? yield* reader.scan(query, span, steps === 0 ? Math.min(probedRecords, wanted) : wanted)
         : yield* reader.up(query, span, wanted)
-    for (const stored of step.found) found.push(stored)
+    for (const stored of step.found) {
+      found.push(stored)
+      payload += stored.payloadLength
+    }
     isDense &&= step.found.length * scannedPerMatch >= step.position - position
+    isFull = found.length >= limit || payload >= enoughPayload
     position = step.position
   }
   const end = found[found.length - 1]?.batchEnd ?? position

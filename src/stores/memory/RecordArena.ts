@@ -47,6 +47,11 @@ export class RecordArena implements RecordList {
     return this.places[place * placeSize + 3]!
   }
 
+  /** Of the whole text. */
+  payloadLength(place: number): number {
+    return this.places[place * placeSize + 2]!
+  }
+
   push(record: EventRecord, batchEnd: number): void {
     const text = toText(record)
     const most = text.length * 3

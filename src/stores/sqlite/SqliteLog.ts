@@ -12,6 +12,7 @@ import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
 import { everything } from "../internal/normaliseQuery.ts"
 import { matchesQuery } from "../internal/match.ts"
 import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.ts"
+import { enoughPayload } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import type { EventText, ReadRecord } from "../internal/rows.ts"
@@ -31,6 +32,8 @@ export class SqliteLog {
   recent = new RecentEvents(0)
   private indexedThrough = 0
   private somePartlyIndexed = false
+  /** Characters of a payload, as they were in the last step. */
+  private meanPayload = 1
   private readonly database: Database
   private readonly indexEvery: number
   private readonly sql: ReturnType<typeof prepare>
@@ -54,10 +57,8 @@ export class SqliteLog {
     if (head === this.recent.head) return head
     if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
     while (this.recent.head < head) {
-      for (const { batchEnd, payloadLength, record } of this.scan(
-        { after: this.recent.head, upTo: head },
-        rowsPerStep
-      )) {
+      const span = { after: this.recent.head, upTo: head }
+      for (const { batchEnd, payloadLength, record } of this.scan(span, this.fitting(rowsPerStep))) {
         this.recent.add(record, batchEnd, payloadLength)
       }
     }
@@ -151,11 +152,11 @@ export class SqliteLog {
     const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
     const expressions = this.expressions(query, false)
     if (expressions !== undefined) {
-      const few = Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep)
+      const few = this.fitting(Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep))
       const step = this.matchUp(query, expressions, older, few)
       const isFruitful = step.found.length * 4 >= few
       if (isFruitful || step.position === older.upTo) return step
-      return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
+      return this.matchUp(query, this.expressions(query, true)!, older, this.fitting(Math.min(limit, rowsPerStep)))
     }
     const { found, position } = this.scanFor(query, older, rowsPerStep)
     return found.length > limit
@@ -166,10 +167,8 @@ export class SqliteLog {
   /** The matches among the next rows of a span, looked at one by one. The span ends at a head that was seen before. */
   scanFor(query: NormalisedQuery, span: Span, rows: number): StepUp {
     if (span.after >= this.recent.base) return this.recent.up(query, span, rows)
-    const scanned = this.scan(
-      { after: span.after, upTo: Math.min(span.upTo, this.recent.base) },
-      Math.min(rows, rowsPerStep)
-    )
+    const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
+    const scanned = this.scan(older, this.fitting(Math.min(rows, rowsPerStep)))
     return {
       found: query.filters === undefined ? scanned : scanned.filter(({ record }) => matchesQuery(query, record)),
       position: span.after + scanned.length
@@ -219,6 +218,18 @@ export class SqliteLog {
     return first === 1 || this.up(everything, { after: first - 2, upTo: first - 1 }, 1).found[0]!.batchEnd < first
   }
 
+  /** Of so many rows, those whose payloads are not too much for one step, if they are like those of the last one. */
+  private fitting(rows: number): number {
+    return Math.max(1, Math.min(rows, Math.floor(enoughPayload / this.meanPayload)))
+  }
+
+  private learn(stored: ReadonlyArray<StoredRecord>): void {
+    if (stored.length === 0) return
+    let payload = stored.length
+    for (const { payloadLength } of stored) payload += payloadLength
+    this.meanPayload = payload / stored.length
+  }
+
   /** Expressions that find all candidates; `undefined` when one of the filters can only be scanned for. */
   private expressions(query: NormalisedQuery, withTypes: boolean): ReadonlyArray<string> | undefined {
     if (query.filters === undefined) return undefined
@@ -236,16 +247,18 @@ export class SqliteLog {
       if (rows.length === limit) position = Math.min(position, rows[rows.length - 1]![0])
     }
     const ascending = [...found.values()].sort((a, b) => a.record.sequenceNumber - b.record.sequenceNumber)
+    this.learn(ascending)
     return { found: ascending.filter(({ record }) => record.sequenceNumber <= position), position }
   }
 
   private matchDown(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span): StepDown {
     const found = new Map<number, StoredRecord>()
+    const few = this.fitting(fewCandidates)
     let position = span.after
     for (const expression of expressions) {
-      const rows = this.sql.matchDown.all(expression, span.after, span.upTo, fewCandidates) as Array<MatchedRow>
+      const rows = this.sql.matchDown.all(expression, span.after, span.upTo, few) as Array<MatchedRow>
       for (const row of rows) this.takeMatch(query, row, found)
-      if (rows.length === fewCandidates) position = Math.max(position, rows[rows.length - 1]![0] - 1)
+      if (rows.length === few) position = Math.max(position, rows[rows.length - 1]![0] - 1)
     }
     const match = Math.max(...found.keys())
     return { match: match > position ? match : undefined, position }
@@ -259,19 +272,19 @@ export class SqliteLog {
   }
 
   private scanDown(query: NormalisedQuery, span: Span): StepDown {
-    const after = Math.max(span.after, span.upTo - rowsPerStep)
-    const last = this.scan({ after, upTo: span.upTo }, rowsPerStep).findLast(({ record }) =>
-      matchesQuery(query, record)
-    )
+    const rows = this.fitting(rowsPerStep)
+    const after = Math.max(span.after, span.upTo - rows)
+    const last = this.scan({ after, upTo: span.upTo }, rows).findLast(({ record }) => matchesQuery(query, record))
     return { match: last?.record.sequenceNumber, position: after }
   }
 
   /** The next rows of the span, every one of them. */
   private scan(span: Span, limit: number): ReadonlyArray<ReadRecord> {
-    const rows = this.sql.scanUp.all(span.after, span.upTo, limit) as Array<ReadonlyArray<unknown>>
-    const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
     const wanted = Math.min(limit, span.upTo - span.after)
+    const rows = this.sql.scanUp.all(span.after, span.upTo, wanted) as Array<ReadonlyArray<unknown>>
+    const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
     if (stored.length < wanted) corrupt(span.after + 1 + stored.length, "the event is missing")
+    this.learn(stored)
     return stored
   }
 }

@@ -24,12 +24,15 @@ import type { memoryTransactions } from "../../stores/internal/workspace/memoryT
 /** Checked batches: what an append writes. */
 export type Batches = AppendRequest["batches"]
 
+/** A record, and the last number of its batch. */
+export type Row = Pick<StoredRecord, "record" | "batchEnd">
+
 /** What a commit gives. */
 export type Committed = Effect.Effect<ReadonlyArray<AppendResult>, EventStoreErrorReason>
 
 export class PlainLog implements ContextSource {
   /** Ascending. */
-  protected readonly rows: Array<StoredRecord> = []
+  protected readonly rows: Array<Row> = []
   protected readonly unreadable = new Set<number>()
   protected readonly keys = new Map<string, KnownKey>()
   /** Transactions on what is stored beside the log: cursors and leases. Made by the first store that opens the log. */
@@ -51,15 +54,15 @@ export class PlainLog implements ContextSource {
   }
 
   /** Throws `CorruptLog` for a row that cannot be read. */
-  protected read(row: StoredRecord): StoredRecord | undefined {
+  protected read(row: Row): Row | undefined {
     const { sequenceNumber } = row.record
     if (this.unreadable.has(sequenceNumber)) throw new CorruptLog({ sequenceNumber, problem: "it cannot be read" })
     return row
   }
 
   /** The rows of the span that match, ascending. */
-  scan(query: NormalisedQuery, { after, upTo }: Span): Array<StoredRecord> {
-    const found: Array<StoredRecord> = []
+  scan(query: NormalisedQuery, { after, upTo }: Span): Array<Row> {
+    const found: Array<Row> = []
     for (const row of this.rows) {
       if (row.record.sequenceNumber <= after || row.record.sequenceNumber > upTo) continue
       const read = this.read(row)
@@ -77,8 +80,12 @@ export class PlainLog implements ContextSource {
   }
 
   up(query: NormalisedQuery, span: Span, limit: number): StepUp {
-    const found = this.scan(query, span).slice(0, limit)
-    return { found, position: found.length < limit ? span.upTo : found[limit - 1]!.record.sequenceNumber }
+    const rows = this.scan(query, span).slice(0, limit)
+    return {
+      // Pages are not cut for their payloads: nobody appends large ones here.
+      found: rows.map((row) => ({ ...row, payloadLength: 0 })),
+      position: rows.length < limit ? span.upTo : rows[limit - 1]!.record.sequenceNumber
+    }
   }
 
   down(query: NormalisedQuery, span: Span): StepDown {

@@ -9,7 +9,7 @@ import { readingInSteps } from "../../stores/internal/reading.ts"
 import type { AppendRequest } from "../../stores/internal/StoreBackend.ts"
 import type { Mutant } from "./Mutant.ts"
 import { mutant } from "./Mutant.ts"
-import type { Committed } from "./PlainLog.ts"
+import type { Committed, Row } from "./PlainLog.ts"
 import { PlainLog, readerOf } from "./PlainLog.ts"
 
 type Query = LogReading["query"]
@@ -49,7 +49,7 @@ class IndexOrder extends PlainLog {
 }
 
 class SkippingUnreadable extends PlainLog {
-  protected override read(row: StoredRecord): StoredRecord | undefined {
+  protected override read(row: Row): Row | undefined {
     const read = Result.try(() => super.read(row))
     if (Result.isSuccess(read)) return read.success
     if (read.failure instanceof CorruptLog) return undefined
