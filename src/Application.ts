@@ -1,6 +1,6 @@
 /**
- * The Promise facade: an event store, a dispatcher, projections and outboxes for code that does not use Effect. A rejection of the domain is a
- * value; everything else that goes wrong rejects the promise with the same typed error as in Effect.
+ * The Promise facade: an event store, a dispatcher, projections and outboxes for code that does not use Effect. A rejection of
+ * the domain is a value; everything else that goes wrong rejects the promise with the same typed error as in Effect.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -93,8 +93,8 @@ export interface ApplicationOptions extends DispatcherOptions {
 }
 
 /**
- * Opens the store and a dispatcher on it, and starts the projections and outboxes. Rejects with `EventStoreError` where that fails, or with
- * `HookFailed` or `UnfitProjection` for a projection.
+ * Opens the store and a dispatcher on it, and starts the projections and outboxes. Rejects with `EventStoreError` where that
+ * fails, or with `HookFailed` or `UnfitProjection` for a projection.
  */
 export const open = async ({
   lease,

@@ -14,7 +14,7 @@ const logTable = "table log: only_row bool, format int4, log_id uuid, indexed_th
 
 const indexTable = "table event_index: sequence_number int8, keys _int4"
 
-/** What each format has changed: the names of relations and of functions that came, and the inventory's lines that came or changed. */
+/** What each format has changed: names of relations and functions that came, lines of the inventory that came or became others. */
 const formats: ReadonlyArray<Changes> = [
   {
     functions: [],
