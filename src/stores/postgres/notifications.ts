@@ -18,8 +18,11 @@ const noticeInterval = 25
 /** Milliseconds between two signs of life. */
 const lifeInterval = 10_000
 
-/** Milliseconds before a connection is made anew. */
-const reconnectInterval = 500
+/**
+ * Milliseconds before a connection is made anew: longer with every try in a row that did not come to listen, for a pooler that
+ * refuses to will go on refusing.
+ */
+export const reconnectDelay = (failures: number): number => Math.min(500 * 2 ** Math.max(0, failures - 1), 30_000)
 
 export class Notifications {
   private readonly settings: DatabaseSettings
@@ -27,6 +30,8 @@ export class Notifications {
   private readonly received: () => void
   private due: (() => void) | undefined
   private isDue = false
+  /** Tries in a row that did not come to listen. */
+  private failures = 0
 
   /** `received` is called when another process has committed something, or may have. */
   constructor(settings: DatabaseSettings, received: () => void) {
@@ -44,9 +49,10 @@ export class Notifications {
   /** Keeps a connection that sends and listens, for ever. */
   readonly run: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
+      this.failures++
       yield* Effect.ignore(Effect.scoped(this.listen()))
       this.received()
-      yield* Effect.sleep(Duration.millis(reconnectInterval))
+      yield* Effect.sleep(Duration.millis(reconnectDelay(this.failures)))
     }
   })
 
@@ -55,6 +61,7 @@ export class Notifications {
     return Effect.gen({ self: this }, function* () {
       const { ended, query } = yield* connection(this.settings, this.received)
       yield* query(`LISTEN "${this.channel}"`, [])
+      this.failures = 0
       this.received()
       const sending = yield* Effect.forkChild(this.sendWhenDue(query))
       yield* Effect.raceFirst(ended, Fiber.join(sending))

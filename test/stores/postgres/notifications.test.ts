@@ -4,8 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as pg from "pg"
-import { describe, expect } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { PostgresOptions } from "../../../src/stores/postgres/PostgresStore.ts"
+import { reconnectDelay } from "../../../src/stores/postgres/notifications.ts"
 import * as PostgresStore from "../../../src/stores/postgres/PostgresStore.ts"
 import { event, inTime, numbersOf, range, recorder } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
@@ -175,4 +176,12 @@ describe("another process's commits", () => {
       isInOrder(mine, 2)
     })
   )
+})
+
+describe("a connection that listens", () => {
+  it("is made anew soon, and ever later while it does not come to listen", () => {
+    expect([0, 1, 2, 3, 6, 7, 8, 5_000].map(reconnectDelay)).toEqual([
+      500, 500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000
+    ])
+  })
 })
