@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { embeddedPostgres } from "../examples/tickets/embeddedPostgres.ts"
 import type { Operation } from "./measure.ts"
 import { compare, rateOf, sampleMillis } from "./measure.ts"
-import { dropSchema, openRawPostgres } from "./rawPostgres.ts"
+import { dropSchema, openRawPostgres, settle } from "./rawPostgres.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
 import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts"
@@ -71,6 +71,7 @@ const filledLog = (report: Report, url: string, logSize: number) =>
     yield* Effect.addFinalizer(() => dropSchema(url, schema))
     report.progress(`postgres: filling a log of ${logSize}`)
     yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), (store) => fill(store, logSize)))
+    yield* settle(url, schema)
     const store = yield* PostgresStore.make({ url, schema })
     const orders = logSize / eventsPerOrder
     const log: Log = { store, orders, next: orders }
