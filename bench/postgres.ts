@@ -14,10 +14,11 @@ import { compare, rateOf, sampleMillis } from "./measure.ts"
 import { dropSchema, openRawPostgres, settle } from "./rawPostgres.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
-import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts"
+import { contextOf, eventsPerOrder, fill, orderEvent } from "./workload.ts"
 
 const logSizes = [1_000, 100_000, 1_000_000]
 const concurrencies = [1, 32, 128]
+
 /** Of the first log, on which nothing is measured. */
 const warmUp = { logSize: 10_000, millis: 4_000 }
 
@@ -70,17 +71,12 @@ const filledLog = (report: Report, url: string, logSize: number) =>
     const schema = `bench_${randomBytes(4).toString("hex")}`
     yield* Effect.addFinalizer(() => dropSchema(url, schema))
     report.progress(`postgres: filling a log of ${logSize}`)
-    yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), (store) => fill(store, logSize)))
+    yield* Effect.scoped(Effect.flatMap(PostgresStore.make({ url, schema }), fill(logSize)))
     yield* settle(url, schema)
     const store = yield* PostgresStore.make({ url, schema })
     const orders = logSize / eventsPerOrder
     const log: Log = { store, orders, next: orders }
     return { log, schema }
-  })
-
-const fill = (store: EventStore, logSize: number) =>
-  Effect.gen(function* () {
-    for (let first = 0; first < logSize; first += 1_000) yield* store.append(orderChunk(first, logSize))
   })
 
 interface Log {

@@ -46,8 +46,8 @@ export const dropSchema = (url: string, schema: string): Effect.Effect<void> =>
   run(url, `DROP SCHEMA "${schema}" CASCADE`)
 
 /**
- * Does at once what a server does by and by with a log that was filled in seconds: vacuums and analyses it, and writes it to disk. Else
- * it would do so while the first rows are measured.
+ * Does at once what a server does by and by with a log that was filled in seconds: vacuums and analyses it, and writes it to
+ * disk. Else it would do so while the first rows are measured.
  */
 export const settle = (url: string, schema: string): Effect.Effect<void> =>
   Effect.andThen(

@@ -16,7 +16,7 @@ import type { RawSqlite } from "./rawSqlite.ts"
 import { inMemory, openRawSqlite } from "./rawSqlite.ts"
 import type { Report } from "./report.ts"
 import { toRow } from "./report.ts"
-import { contextOf, eventsPerOrder, orderChunk, orderEvent } from "./workload.ts"
+import { contextOf, eventsPerOrder, fill, orderChunk, orderEvent } from "./workload.ts"
 
 const concurrencies = [1, 32, 128]
 const logSizes = [1_000, 100_000, 1_000_000]
@@ -121,11 +121,6 @@ interface Filled {
   /** The number of an order that is not in the log. */
   readonly freshOrder: () => number
 }
-
-const fill = (logSize: number) => (store: EventStore) =>
-  Effect.gen(function* () {
-    for (let first = 0; first < logSize; first += 1_000) yield* store.append(orderChunk(first, logSize))
-  })
 
 const makeLog = (store: EventStore, logSize: number): Filled => {
   const orders = logSize / eventsPerOrder

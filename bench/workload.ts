@@ -1,5 +1,6 @@
 /** The events of the benchmarks: 6 payload scalars and 2 tags each, ten events to an order. */
-import type { EventQuery, NewEvent } from "evolvent"
+import type { EventQuery, EventStore, NewEvent } from "evolvent"
+import * as Effect from "effect/Effect"
 
 /** Events of one order: what a context read returns. */
 export const eventsPerOrder = 10
@@ -28,3 +29,9 @@ export const contextOf = (order: number): EventQuery.EventQuery => ({
 /** A thousand events of a log; those of an order lie as far apart as the log is long. */
 export const orderChunk = (first: number, logSize: number): ReadonlyArray<NewEvent> =>
   Array.from({ length: 1_000 }, (_, index) => orderEvent((first + index) % (logSize / eventsPerOrder), first + index))
+
+/** Makes an empty log one of so many events. */
+export const fill = (logSize: number) => (store: EventStore) =>
+  Effect.gen(function* () {
+    for (let first = 0; first < logSize; first += 1_000) yield* store.append(orderChunk(first, logSize))
+  })

@@ -225,6 +225,7 @@ export class SqliteLog {
 
   private learn(stored: ReadonlyArray<StoredRecord>): void {
     if (stored.length === 0) return
+    // One more a payload, so that the mean is never nothing.
     let payload = stored.length
     for (const { payloadLength } of stored) payload += payloadLength
     this.meanPayload = payload / stored.length
