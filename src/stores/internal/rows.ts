@@ -63,7 +63,7 @@ export const toRecord = (number: number, columns: EventColumns): EventRecord =>
     eventId: columns.eventId,
     eventType: columns.eventType,
     schemaVersion: columns.schemaVersion,
-    payload: parse(columns.payload, number, "payload"),
+    payload: freezeJson(parse(columns.payload, number, "payload")),
     tags: parseTags(columns.tags, number),
     metadata: parseMetadata(columns.metadata, number),
     occurredAt: columns.occurredAt
@@ -101,10 +101,15 @@ const parseTags = (text: string, expected: number): EventRecord["tags"] => {
   if (text === "[]") return noTags
   const plain = plainTexts(text)
   if (plain !== undefined) return Object.freeze(plain)
-  const tags = parse(text, expected, "tags")
-  return Array.isArray(tags) && tags.every(isText)
-    ? (tags as EventRecord["tags"])
-    : corrupt(expected, "its tags are not an array of texts")
+  return toTags(parse(text, expected, "tags")) ?? corrupt(expected, "its tags are not an array of texts")
+}
+
+/** Freezes tags that were just parsed; `undefined` for anything else. */
+export const toTags = (value: JsonValue): EventRecord["tags"] | undefined => {
+  if (!Array.isArray(value)) return undefined
+  const tags: ReadonlyArray<JsonValue> = value
+  for (let index = 0; index < tags.length; index++) if (typeof tags[index] !== "string") return undefined
+  return tags.length === 0 ? noTags : (Object.freeze(tags) as EventRecord["tags"])
 }
 
 /**
@@ -129,18 +134,20 @@ const oneText = [""]
 /** A backslash, or what JSON does not have unescaped: anything before the space. */
 const unusual = /[^ -[\]-\uffff]/
 
-const parseMetadata = (text: string, expected: number): EventRecord["metadata"] => {
-  if (text === "{}") return noMetadata
-  const metadata = parse(text, expected, "metadata")
-  return typeof metadata === "object" &&
-    metadata !== null &&
-    !Array.isArray(metadata) &&
-    Object.values(metadata).every(isText)
-    ? (metadata as EventRecord["metadata"])
-    : corrupt(expected, "its metadata is not an object of texts")
+const parseMetadata = (text: string, expected: number): EventRecord["metadata"] =>
+  text === "{}"
+    ? noMetadata
+    : (toMetadata(parse(text, expected, "metadata")) ?? corrupt(expected, "its metadata is not an object of texts"))
+
+/** Freezes metadata that was just parsed; `undefined` for anything else. */
+export const toMetadata = (value: JsonValue): EventRecord["metadata"] | undefined => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
+  const texts = Object.values(value)
+  if (texts.length === 0) return noMetadata
+  return texts.every(isText) ? (Object.freeze(value) as EventRecord["metadata"]) : undefined
 }
 
-const isText = (value: unknown): value is string => typeof value === "string"
+const isText = (value: JsonValue): value is string => typeof value === "string"
 
 /** Throws `CorruptLog`. */
 export const corrupt = (sequenceNumber: number, problem: string): never => {
@@ -149,7 +156,7 @@ export const corrupt = (sequenceNumber: number, problem: string): never => {
 
 const parse = (text: string, sequenceNumber: number, column: string): JsonValue => {
   try {
-    return freezeJson(JSON.parse(text) as JsonValue)
+    return JSON.parse(text) as JsonValue
   } catch {
     return corrupt(sequenceNumber, `its ${column} is not JSON`)
   }

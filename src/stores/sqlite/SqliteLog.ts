@@ -11,11 +11,12 @@ import { isFingerprint } from "../internal/idempotency.ts"
 import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
 import { everything } from "../internal/normaliseQuery.ts"
 import { matchesQuery } from "../internal/match.ts"
-import type { Span, StepDown, StepUp, StoredRecord } from "../internal/reading.ts"
+import type { Span, StepDown, StepUp } from "../internal/reading.ts"
 import { enoughPayload } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import type { EventText, ReadRecord } from "../internal/rows.ts"
+import { fromJoined, rowsPerText } from "./joinedRows.ts"
 import { statements } from "./statements.ts"
 import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
 
@@ -32,8 +33,6 @@ export class SqliteLog {
   recent = new RecentEvents(0)
   private indexedThrough = 0
   private somePartlyIndexed = false
-  /** Characters of a payload, as they were in the last step. */
-  private meanPayload = 1
   private readonly database: Database
   private readonly indexEvery: number
   private readonly sql: ReturnType<typeof prepare>
@@ -58,7 +57,7 @@ export class SqliteLog {
     if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
     while (this.recent.head < head) {
       const span = { after: this.recent.head, upTo: head }
-      for (const { batchEnd, payloadLength, record } of this.scan(span, this.fitting(rowsPerStep))) {
+      for (const { batchEnd, payloadLength, record } of this.scan(span, rowsPerStep)) {
         this.recent.add(record, batchEnd, payloadLength)
       }
     }
@@ -152,11 +151,11 @@ export class SqliteLog {
     const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
     const expressions = this.expressions(query, false)
     if (expressions !== undefined) {
-      const few = this.fitting(Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep))
+      const few = Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep)
       const step = this.matchUp(query, expressions, older, few)
       const isFruitful = step.found.length * 4 >= few
       if (isFruitful || step.position === older.upTo) return step
-      return this.matchUp(query, this.expressions(query, true)!, older, this.fitting(Math.min(limit, rowsPerStep)))
+      return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
     }
     const { found, position } = this.scanFor(query, older, rowsPerStep)
     return found.length > limit
@@ -168,7 +167,7 @@ export class SqliteLog {
   scanFor(query: NormalisedQuery, span: Span, rows: number): StepUp {
     if (span.after >= this.recent.base) return this.recent.up(query, span, rows)
     const older = { after: span.after, upTo: Math.min(span.upTo, this.recent.base) }
-    const scanned = this.scan(older, this.fitting(Math.min(rows, rowsPerStep)))
+    const scanned = this.scan(older, Math.min(rows, rowsPerStep))
     return {
       found: query.filters === undefined ? scanned : scanned.filter(({ record }) => matchesQuery(query, record)),
       position: span.after + scanned.length
@@ -218,19 +217,6 @@ export class SqliteLog {
     return first === 1 || this.up(everything, { after: first - 2, upTo: first - 1 }, 1).found[0]!.batchEnd < first
   }
 
-  /** Of so many rows, those whose payloads are not too much for one step, if they are like those of the last one. */
-  private fitting(rows: number): number {
-    return Math.max(1, Math.min(rows, Math.floor(enoughPayload / this.meanPayload)))
-  }
-
-  private learn(stored: ReadonlyArray<StoredRecord>): void {
-    if (stored.length === 0) return
-    // One more a payload, so that the mean is never nothing.
-    let payload = stored.length
-    for (const { payloadLength } of stored) payload += payloadLength
-    this.meanPayload = payload / stored.length
-  }
-
   /** Expressions that find all candidates; `undefined` when one of the filters can only be scanned for. */
   private expressions(query: NormalisedQuery, withTypes: boolean): ReadonlyArray<string> | undefined {
     if (query.filters === undefined) return undefined
@@ -240,54 +226,85 @@ export class SqliteLog {
   }
 
   private matchUp(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span, limit: number): StepUp {
-    const found = new Map<number, StoredRecord>()
+    const found = new Map<number, ReadRecord>()
     let position = span.upTo
     for (const expression of expressions) {
-      const rows = this.sql.matchUp.all(expression, span.after, span.upTo, limit) as Array<MatchedRow>
-      for (const row of rows) this.takeMatch(query, row, found)
-      if (rows.length === limit) position = Math.min(position, rows[rows.length - 1]![0])
+      const rows = this.sql.matchUp.iterate(expression, span.after, span.upTo, limit)
+      position = Math.min(position, takeMatches(query, rows, limit, found) ?? position)
     }
     const ascending = [...found.values()].sort((a, b) => a.record.sequenceNumber - b.record.sequenceNumber)
-    this.learn(ascending)
     return { found: ascending.filter(({ record }) => record.sequenceNumber <= position), position }
   }
 
   private matchDown(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span): StepDown {
-    const found = new Map<number, StoredRecord>()
-    const few = this.fitting(fewCandidates)
+    const found = new Map<number, ReadRecord>()
     let position = span.after
     for (const expression of expressions) {
-      const rows = this.sql.matchDown.all(expression, span.after, span.upTo, few) as Array<MatchedRow>
-      for (const row of rows) this.takeMatch(query, row, found)
-      if (rows.length === few) position = Math.max(position, rows[rows.length - 1]![0] - 1)
+      const rows = this.sql.matchDown.iterate(expression, span.after, span.upTo, fewCandidates)
+      position = Math.max(position, (takeMatches(query, rows, fewCandidates, found) ?? 0) - 1)
     }
     const match = Math.max(...found.keys())
     return { match: match > position ? match : undefined, position }
   }
 
-  private takeMatch(query: NormalisedQuery, row: MatchedRow, found: Map<number, StoredRecord>): void {
-    const number = row[0]
-    if (found.has(number)) return
-    const stored = fromRow(row, number, 1)
-    if (matchesQuery(query, stored.record)) found.set(number, stored)
-  }
-
   private scanDown(query: NormalisedQuery, span: Span): StepDown {
-    const rows = this.fitting(rowsPerStep)
-    const after = Math.max(span.after, span.upTo - rows)
-    const last = this.scan({ after, upTo: span.upTo }, rows).findLast(({ record }) => matchesQuery(query, record))
-    return { match: last?.record.sequenceNumber, position: after }
+    const after = Math.max(span.after, span.upTo - rowsPerStep)
+    let match: number | undefined
+    for (let position = after; position < span.upTo;) {
+      const scanned = this.scan({ after: position, upTo: span.upTo }, rowsPerStep)
+      match = scanned.findLast(({ record }) => matchesQuery(query, record))?.record.sequenceNumber ?? match
+      position += scanned.length
+    }
+    return { match, position: after }
   }
 
-  /** The next rows of the span, every one of them. */
+  /** The next rows of the span, every one of them, until their payloads are enough. */
   private scan(span: Span, limit: number): ReadonlyArray<ReadRecord> {
-    const wanted = Math.min(limit, span.upTo - span.after)
-    const rows = this.sql.scanUp.all(span.after, span.upTo, wanted) as Array<ReadonlyArray<unknown>>
-    const stored = rows.map((row, index) => fromRow(row, span.after + 1 + index))
-    if (stored.length < wanted) corrupt(span.after + 1 + stored.length, "the event is missing")
-    this.learn(stored)
+    const upTo = Math.min(span.upTo, span.after + limit)
+    const stored: Array<ReadRecord> = []
+    let payload = 0
+    while (stored.length < upTo - span.after && payload < enoughPayload) {
+      const after = span.after + stored.length
+      const end = Math.min(after + rowsPerText, upTo)
+      for (const row of fromJoined(this.sql.scanJoined.get(after, end)!, after, end) ?? this.oneByOne(after, end)) {
+        stored.push(row)
+        payload += row.payloadLength
+        if (payload >= enoughPayload) break
+      }
+    }
     return stored
   }
+
+  private *oneByOne(after: number, upTo: number): Generator<ReadRecord> {
+    let number = after
+    for (const row of this.sql.scan.iterate(after, upTo)) yield fromRow(row as ReadonlyArray<unknown>, ++number)
+    if (number < upTo) corrupt(number + 1, "the event is missing")
+  }
+}
+
+/**
+ * Adds the matches among rows of the index to those that were found. Gives the number of the last row looked at, if there may be
+ * more of them: after `limit` rows, or when the payloads are enough.
+ */
+const takeMatches = (
+  query: NormalisedQuery,
+  rows: Iterable<unknown>,
+  limit: number,
+  found: Map<number, ReadRecord>
+): number | undefined => {
+  let count = 0
+  let payload = 0
+  for (const row of rows as Iterable<MatchedRow>) {
+    const number = row[0]
+    count++
+    if (!found.has(number)) {
+      const stored = fromRow(row, number, 1)
+      payload += stored.payloadLength
+      if (matchesQuery(query, stored.record)) found.set(number, stored)
+    }
+    if (count === limit || payload >= enoughPayload) return number
+  }
+  return undefined
 }
 
 const prepare = (database: Database, prefix: string) => {
@@ -306,6 +323,7 @@ const prepare = (database: Database, prefix: string) => {
     setIndexed: database.prepare(sql.setIndexed),
     matchUp: raw(sql.matchUp),
     matchDown: raw(sql.matchDown),
-    scanUp: raw(sql.scanUp)
+    scan: raw(sql.scan),
+    scanJoined: database.prepare<[number, number], string | null>(sql.scanJoined).pluck(true)
   }
 }

@@ -16,6 +16,7 @@
 import { columns } from "../internal/rows.ts"
 import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
 import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
+import { joinedColumns } from "./joinedRows.ts"
 
 /** The format that this version writes. Logs of an earlier one are brought to it when they are opened. */
 export const format = 3
@@ -155,11 +156,14 @@ WHERE ${index} MATCH ?`,
     setIndexed: `UPDATE ${log} SET indexed_through = ?, has_partly_indexed = ?`,
     matchUp: matching("ASC"),
     matchDown: matching("DESC"),
-    scanUp: `
+    scan: `
 SELECT ${select}
 FROM ${events} AS e
 WHERE e.sequence_number > ? AND e.sequence_number <= ?
-ORDER BY e.sequence_number
-LIMIT ?`
+ORDER BY e.sequence_number`,
+    scanJoined: `
+SELECT ${joinedColumns}
+FROM ${events}
+WHERE sequence_number > ? AND sequence_number <= ?`
   }
 }

@@ -33,6 +33,8 @@ const damages: ReadonlyArray<readonly [name: string, number: number, sql: string
   ["is missing at the start", 1, "DELETE FROM evolvent_events WHERE sequence_number = 1"],
   ["is missing at the end of its batch", 12, "DELETE FROM evolvent_events WHERE sequence_number = 12"],
   ["has a payload that is no JSON", 7, `UPDATE evolvent_events SET payload = '{"number":' ${at7}`],
+  ["has a payload of two values", 7, `UPDATE evolvent_events SET payload = '1,2' ${at7}`],
+  ["has a payload that closes what it is in", 7, `UPDATE evolvent_events SET payload = '1],[2' ${at7}`],
   ["has tags that are no JSON", 7, `UPDATE evolvent_events SET tags = '[' ${at7}`],
   ["has tags that are no list", 7, `UPDATE evolvent_events SET tags = '{}' ${at7}`],
   ["has tags that are no texts", 7, `UPDATE evolvent_events SET tags = '[1]' ${at7}`],

@@ -18,7 +18,7 @@ const planOf = (name: string, sql: string): ReadonlyArray<string> => {
 describe("the plan of a read", () => {
   it("is looked at for all of them", () => {
     expect(reads.map(([name]) => name).toSorted()).toEqual(
-      ["findKey", "formatOf", "matchDown", "matchIds", "matchUp", "scanUp", "state"].toSorted()
+      ["findKey", "formatOf", "matchDown", "matchIds", "matchUp", "scan", "scanJoined", "state"].toSorted()
     )
   })
 
@@ -34,7 +34,10 @@ describe("the plan of a read", () => {
 
   it("of an event by its number is a search, and so are one by its id, through the index of terms, and one by a key", () => {
     const sql = statements("evolvent")
-    expect(planOf("scanUp", sql.scanUp)).toEqual([expect.stringMatching(/^SEARCH e USING INTEGER PRIMARY KEY/)])
+    expect(planOf("scan", sql.scan)).toEqual([expect.stringMatching(/^SEARCH e USING INTEGER PRIMARY KEY/)])
+    expect(planOf("scanJoined", sql.scanJoined)).toEqual([
+      expect.stringMatching(/^SEARCH evolvent_events USING INTEGER PRIMARY KEY/)
+    ])
     expect(planOf("matchIds", sql.matchIds)).toEqual([
       expect.stringMatching(/^SCAN i VIRTUAL TABLE INDEX \d+:M\d+$/),
       expect.stringMatching(/^SEARCH e USING INTEGER PRIMARY KEY/)
