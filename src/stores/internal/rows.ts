@@ -45,30 +45,6 @@ export class ReadRecord implements StoredRecord {
   }
 }
 
-/** The columns of one event, but the end of its batch, as they were read. */
-export interface EventColumns {
-  readonly eventId: string
-  readonly eventType: string
-  readonly schemaVersion: number
-  readonly payload: string
-  readonly tags: string
-  readonly metadata: string
-  readonly occurredAt: number
-}
-
-/** Makes the record of that number. Throws `CorruptLog`. */
-export const toRecord = (number: number, columns: EventColumns): EventRecord =>
-  Object.freeze({
-    sequenceNumber: number,
-    eventId: columns.eventId,
-    eventType: columns.eventType,
-    schemaVersion: columns.schemaVersion,
-    payload: freezeJson(parse(columns.payload, number, "payload")),
-    tags: parseTags(columns.tags, number),
-    metadata: parseMetadata(columns.metadata, number),
-    occurredAt: columns.occurredAt
-  })
-
 /**
  * Reads a row that should hold the number `expected`; the row's columns begin at `offset`. Whole numbers may come as text.
  * Throws `CorruptLog`.
@@ -82,16 +58,17 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
   if (row[offset + 3] === null) corrupt(expected, "it has no schema_version")
   if (row[offset + 7] === null) corrupt(expected, "it has no occurred_at")
   const payload = row[offset + 4] as string
-  const record = toRecord(expected, {
+  const record: EventRecord = {
+    sequenceNumber: expected,
     eventId: row[offset + 1] as string,
     eventType: row[offset + 2] as string,
     schemaVersion: Number(row[offset + 3]),
-    payload,
-    tags: row[offset + 5] as string,
-    metadata: row[offset + 6] as string,
+    payload: freezeJson(parse(payload, expected, "payload")),
+    tags: parseTags(row[offset + 5] as string, expected),
+    metadata: parseMetadata(row[offset + 6] as string, expected),
     occurredAt: Number(row[offset + 7])
-  })
-  return new ReadRecord(record, batchEnd, payload.length)
+  }
+  return new ReadRecord(Object.freeze(record), batchEnd, payload.length)
 }
 
 const noTags: EventRecord["tags"] = Object.freeze([])

@@ -1,10 +1,10 @@
 /** What is asked of the index together, and what it answers. */
 import type { EventRecord } from "../Event.ts"
 import type { Span } from "../internal/reading.ts"
-import { toRecord } from "../internal/rows.ts"
 import { int4s, int8s, texts } from "./arrays.ts"
 import { separated } from "./columns.ts"
 import type { Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import type { Alternative } from "./keys.ts"
 import { addAlternatives, noAlternatives } from "./keys.ts"
 
@@ -38,7 +38,7 @@ export interface Candidate {
 }
 
 /** The parameters of the statement that reads a group. */
-export const lookupColumns = (group: ReadonlyArray<Lookup>): Array<unknown> => {
+export const lookupColumns = (group: ReadonlyArray<Lookup>): Array<Parameter> => {
   const columns = noAlternatives()
   const afters: Array<number> = []
   const upTos: Array<number> = []
@@ -87,8 +87,8 @@ export const toCandidates = (
 /** The events that came joined, by their numbers. */
 const recordsOf = (rows: Rows): ReadonlyMap<number, EventRecord> => {
   const joined = rows.find(([kind]) => kind === "3")
-  const events = joined === undefined ? [] : separated(joined.slice(1, 9))
-  return new Map(events.map(([number, columns]) => [number, toRecord(number, columns)]))
+  const records = joined === undefined ? [] : separated(joined.slice(1, 9))
+  return new Map(records.map((record) => [record.sequenceNumber, record]))
 }
 
 const ascending = (found: ReadonlyMap<number, EventRecord | undefined>): ReadonlyArray<Candidate> =>

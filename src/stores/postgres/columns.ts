@@ -1,5 +1,6 @@
 /** The columns of an event, how much of them comes in one answer, and how many events come as one text a column. */
-import type { EventColumns } from "../internal/rows.ts"
+import type { EventRecord, JsonValue } from "../Event.ts"
+import { parseJoined, toRecords } from "../internal/joinedRows.ts"
 import { columns } from "../internal/rows.ts"
 
 /** The columns of an event, read from the table or subquery of that name. */
@@ -45,39 +46,29 @@ export const mayBeJoined = (name: string): string =>
       AND strpos(${name}.event_type, ${separatorSql}) = 0 AND ${name}.batch_end >= ${name}.sequence_number`
 
 /**
- * Takes joined columns apart, to events by their numbers. None where there is nothing to take apart, and where the columns do not
- * have the same number of values: an event is damaged, lacks one or has a separator in a text, and only its own row says
- * which one that is.
+ * Takes joined columns apart. None where there is nothing to take apart, and where it is not one event after the other: see
+ * `toRecords`, or a type has the separator.
  */
-export const separated = (texts: ReadonlyArray<string | null>): ReadonlyArray<readonly [number, EventColumns]> => {
+export const separated = (texts: ReadonlyArray<string | null>): ReadonlyArray<EventRecord> => {
   if (texts.includes(null)) return []
-  const [numbers, ids, types, versions, payloads, tags, metadata, times] = [
-    wholeNumbers(texts[0]!),
-    JSON.parse(`["${texts[1]!}"]`) as Array<string>,
-    distinctly(texts[2]!.split(separator)),
-    wholeNumbers(texts[3]!),
-    texts[4]!.split(separator),
-    texts[5]!.split(separator),
-    texts[6]!.split(separator),
-    wholeNumbers(texts[7]!)
-  ] as const
-  const isWhole = [ids, types, versions, payloads, tags, metadata, times].every(
-    ({ length }) => length === numbers.length
+  const [numbers, ids, types, versions, payloads, tags, metadata, times] = texts as ReadonlyArray<string>
+  return (
+    toRecords({
+      numbers: wholeNumbers(numbers!),
+      eventIds: JSON.parse(`["${ids!}"]`) as Array<string>,
+      eventTypes: distinctly(types!.split(separator)),
+      schemaVersions: wholeNumbers(versions!),
+      payloads: jsonValues(payloads!),
+      tags: jsonValues(tags!),
+      metadata: jsonValues(metadata!),
+      occurredAt: wholeNumbers(times!)
+    }) ?? []
   )
-  if (!isWhole) return []
-  return numbers.map((number, index) => [
-    number,
-    {
-      eventId: ids[index]!,
-      eventType: types[index]!,
-      schemaVersion: versions[index]!,
-      payload: payloads[index]!,
-      tags: tags[index]!,
-      metadata: metadata[index]!,
-      occurredAt: times[index]!
-    }
-  ])
 }
+
+/** The values of joined JSON; none where it is no JSON. */
+const jsonValues = (text: string): ReadonlyArray<JsonValue> =>
+  (parseJoined(`[${text.replaceAll(separator, ",")}]`) ?? []) as ReadonlyArray<JsonValue>
 
 const wholeNumbers = (text: string): Array<number> => JSON.parse(`[${text}]`) as Array<number>
 
