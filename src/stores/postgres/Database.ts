@@ -6,11 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { EventStoreError } from "../EventStoreError.ts"
 import { fromReason, StoreUnavailable } from "../EventStoreError.ts"
-import type { ClientAnswer, ClientPool, ClientQuery, PoolClient } from "./driver.ts"
+import type { ClientAnswer, ClientPool, ClientQuery, Parameter, PoolClient } from "./driver.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure, toFailure, toUnavailable } from "./driverErrors.ts"
 import type { DatabaseSettings } from "./options.ts"
 import { raised } from "./functions.ts"
+import type { Query } from "./submitting.ts"
+import { submit } from "./submitting.ts"
 
 export type Rows = ReadonlyArray<ReadonlyArray<string | null>>
 
@@ -53,7 +55,7 @@ export class Database {
   read(
     operation: string,
     statement: Statement,
-    values: Array<unknown>
+    values: Array<Parameter>
   ): Effect.Effect<Rows, Failure | StoreUnavailable> {
     const once = this.adapting((query) => this.askOnce(operation, query), { ...statement, values })
     return Effect.catch(once, (failure) =>
@@ -68,7 +70,7 @@ export class Database {
   write(
     operation: string,
     statement: Statement,
-    values: Array<unknown>
+    values: Array<Parameter>
   ): Effect.Effect<Rows, Failure | StoreUnavailable> {
     return this.adapting(
       (query) =>
@@ -201,19 +203,13 @@ export class Database {
       isLate = true
       take(undefined, { _tag: "Lost", code: answerTimeout })
     }, this.settings.answerTimeout)
-    client.query({ ...query, rowMode: "array", types: asText }).then(
-      (answers) => {
-        clearTimeout(timer)
-        if (isLate) return
-        const answer = Array.isArray(answers) ? (answers as ReadonlyArray<ClientAnswer>).at(-1)! : answers
-        if (isWhole(answer)) take(answer, undefined)
-        else take(undefined, { _tag: "Lost", code: "BROKEN_ANSWER" })
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        if (!isLate) take(undefined, toFailure(error, Math.round(performance.now() - start)))
-      }
-    )
+    submit(client, query, (answer, error) => {
+      clearTimeout(timer)
+      if (isLate) return
+      if (answer === undefined) take(undefined, toFailure(error, Math.round(performance.now() - start)))
+      else if (isWhole(answer)) take(answer, undefined)
+      else take(undefined, { _tag: "Lost", code: "BROKEN_ANSWER" })
+    })
   }
 
   /** Lends a connection for one statement. It is closed when that fails, unless the server only refused it. */
@@ -293,17 +289,14 @@ export class Database {
 type Take<A, E> = (result: A | undefined, failure: E | undefined) => void
 
 /** Sends text with parameters on the connection at hand; prepared under a name where it has one. */
-export type Ask = (text: string, values?: Array<unknown>, name?: string) => Effect.Effect<Rows, Failure>
+export type Ask = (text: string, values?: Array<Parameter>, name?: string) => Effect.Effect<Rows, Failure>
 
 type Statement = Pick<ClientQuery, "name" | "text">
-type Query = Pick<ClientQuery, "name" | "text" | "values">
 
 const unnamed = ({ text, values }: Query): Query => (values === undefined ? { text } : { text, values })
 
 const isRefused = (failure: unknown): failure is Failure & { readonly _tag: "Refused" } =>
   (failure as Failure)._tag === "Refused"
-
-const asText = { getTypeParser: () => (text: string) => text }
 
 const begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 

@@ -6,6 +6,7 @@ import type { Span, StoredRecord } from "../internal/reading.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import { int8s } from "./arrays.ts"
 import type { Database, Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { StatementText, Statements } from "./statements.ts"
 
@@ -71,7 +72,7 @@ export class EventReader {
   })
 
   /** The rows that a statement answers with, parsed. */
-  rowsOf<A>(statement: StatementText, values: Array<unknown>, parse: (rows: Rows) => A): Effectful<A> {
+  rowsOf<A>(statement: StatementText, values: Array<Parameter>, parse: (rows: Rows) => A): Effectful<A> {
     return this.database.read("read events", statement, values).pipe(
       Effect.mapError((failure) =>
         failure._tag === "StoreUnavailable" ? failure : readFailure(failure, "read events")

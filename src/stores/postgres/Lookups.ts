@@ -10,6 +10,7 @@ import type { Span } from "../internal/reading.ts"
 import type { Candidates, Lookup } from "./candidates.ts"
 import { fewCandidates, lookupColumns, toCandidates } from "./candidates.ts"
 import type { Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import type { EventReader } from "./EventReader.ts"
 import { parsed, rowsPerStep } from "./EventReader.ts"
 import type { Alternative } from "./keys.ts"
@@ -57,7 +58,7 @@ export class Lookups {
 
   /** Brings the newest events up to date on a connection that somebody else holds. */
   catchUpOn<E>(
-    ask: (text: string, values: Array<unknown>) => Effect.Effect<Rows, E>
+    ask: (text: string, values: Array<Parameter>) => Effect.Effect<Rows, E>
   ): Effect.Effect<void, E | CorruptLog> {
     return Effect.gen({ self: this }, function* () {
       for (let head = Number.POSITIVE_INFINITY; head > this.newest.recent.head;) {
@@ -103,7 +104,7 @@ export class Lookups {
     })
   }
 
-  private parameters(group: ReadonlyArray<Lookup>): Array<unknown> {
+  private parameters(group: ReadonlyArray<Lookup>): Array<Parameter> {
     const { base, head } = this.newest.recent
     return [head, base, rowsPerStep, ...lookupColumns(group)]
   }

@@ -14,6 +14,7 @@ import type { RecentEvents } from "../internal/RecentEvents.ts"
 import type { Candidate, Candidates } from "./candidates.ts"
 import { fewCandidates, manyCandidates } from "./candidates.ts"
 import type { Database, Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import { EventReader, rowsPerStep } from "./EventReader.ts"
 import { Lookups } from "./Lookups.ts"
 import { NewestEvents } from "./NewestEvents.ts"
@@ -72,7 +73,7 @@ export class PostgresLog implements LogReading {
 
   /** Brings the newest events up to date on a connection that somebody else holds. */
   readNewest<E>(
-    ask: (text: string, values: Array<unknown>) => Effect.Effect<Rows, E>
+    ask: (text: string, values: Array<Parameter>) => Effect.Effect<Rows, E>
   ): Effect.Effect<void, E | CorruptLog> {
     return this.lookups.catchUpOn(ask)
   }

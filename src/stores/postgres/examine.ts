@@ -13,6 +13,7 @@ import { findGivenId, givenIds } from "../internal/normaliseEvents.ts"
 import type { AppendCondition } from "../internal/StoreBackend.ts"
 import { uuids } from "./arrays.ts"
 import type { Database, Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import { readFailure } from "./driverErrors.ts"
 import type { PreparedRequest } from "./groupCommit.ts"
 import type { PostgresLog } from "./PostgresLog.ts"
@@ -30,7 +31,7 @@ export const examine = (
 ): Effect.Effect<Verdict | undefined, EventStoreErrorReason> =>
   Effect.gen(function* () {
     const { request } = prepared
-    const ask = (statement: Statements["byIds"], values: Array<unknown>) =>
+    const ask = (statement: Statements["byIds"], values: Array<Parameter>) =>
       Effect.mapError(database.read("look for an append", statement, values), (failure) =>
         failure._tag === "StoreUnavailable" ? failure : readFailure(failure, "look for an append")
       )

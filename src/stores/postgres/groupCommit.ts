@@ -13,6 +13,7 @@ import type { AppendCondition, AppendRequest } from "../internal/StoreBackend.ts
 import type { Term } from "../internal/terms.ts"
 import { int4s, int8s, texts, uuids } from "./arrays.ts"
 import type { Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import type { Alternative } from "./keys.ts"
 import { addAlternatives, alternativesOf, keysOf, noAlternatives, partlyKey } from "./keys.ts"
 import type { Statements, StatementText } from "./statements.ts"
@@ -122,7 +123,7 @@ export const writing = (
   group: ReadonlyArray<PreparedRequest>,
   { append, appendOne }: Statements,
   lockTimeout: number
-): { readonly statement: StatementText; readonly values: Array<unknown> } => {
+): { readonly statement: StatementText; readonly values: Array<Parameter> } => {
   const [first] = group
   return group.length === 1 && isPlain(first!)
     ? { statement: appendOne, values: parametersOfOne(first!, lockTimeout) }
@@ -136,7 +137,7 @@ const isPlain = ({ events, isDoubtful, request }: PreparedRequest): boolean =>
 const parametersOfOne = (
   { alternatives = [], checkedThrough, events, request }: PreparedRequest,
   lockTimeout: number
-): Array<unknown> => {
+): Array<Parameter> => {
   const { event, keys, text } = events[0]!
   const { eventId, eventType, schemaVersion } = event
   const columns = noAlternatives()
@@ -151,12 +152,12 @@ const parametersOfOne = (
     int4s(keys),
     ...(request.condition === undefined
       ? [null, null, null, null]
-      : [checkedThrough, int4s(columns.terms), texts(columns.alls), texts(columns.anys)]),
+      : [checkedThrough!, int4s(columns.terms), texts(columns.alls), texts(columns.anys)]),
     lockTimeout
   ]
 }
 
-const groupParameters = (group: ReadonlyArray<PreparedRequest>, lockTimeout: number): Array<unknown> => {
+const groupParameters = (group: ReadonlyArray<PreparedRequest>, lockTimeout: number): Array<Parameter> => {
   const events = group.flatMap(({ events }, index) => events.map((prepared) => ({ ...prepared, request: index + 1 })))
   const keys = keyColumns(events)
   return [

@@ -105,7 +105,7 @@ export const inventory = `
 WITH ours AS (
   SELECT c.* FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-  WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) ANY ($2)
+  WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.text[])
 )
 SELECT pg_catalog.concat(
   CASE
@@ -138,4 +138,4 @@ WHERE t.tgqual IS NULL AND t.tgattr OPERATOR(pg_catalog.=) ''
 UNION ALL
 SELECT pg_catalog.concat('function ', p.proname, ': ', p.prosrc)
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND p.proname OPERATOR(pg_catalog.=) ANY ($3)`
+WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND p.proname OPERATOR(pg_catalog.=) ANY ($3::pg_catalog.text[])`

@@ -5,7 +5,9 @@
 import * as Effect from "effect/Effect"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { SchemaMismatch } from "../EventStoreError.ts"
+import { texts } from "./arrays.ts"
 import type { Ask, Database, Rows } from "./Database.ts"
+import type { Parameter } from "./driver.ts"
 import type { Failure } from "./driverErrors.ts"
 import { readFailure } from "./driverErrors.ts"
 import { expectedLines, functionNames, inventory, isLogTable, relationNames, takenName } from "./inventory.ts"
@@ -75,7 +77,7 @@ const createSchema = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
 /** Whoever may execute a function still may when there is a new one under its name, or a new one that is a part of it. */
 const replaceFunctions = (ask: Ask, schema: string): Effect.Effect<void, Failure> =>
   Effect.gen(function* () {
-    const grants = yield* ask(grantsOfFunctions, [schema, replacedFunctions])
+    const grants = yield* ask(grantsOfFunctions, [schema, texts(replacedFunctions)])
     for (const name of replacedFunctions) yield* ask(`DROP FUNCTION IF EXISTS "${schema}".${name}`)
     yield* ask(functions(schema))
     for (const [name, role] of grants) {
@@ -88,15 +90,17 @@ const grantsOfFunctions = `
 SELECT p.proname, quote_ident(r.rolname)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 CROSS JOIN LATERAL aclexplode(p.proacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
-WHERE n.nspname = $1 AND p.proname = ANY ($2) AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner`
+WHERE n.nspname = $1 AND p.proname = ANY ($2::text[]) AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner`
 
 /** The format of the log in the schema, 0 when there is none. Refuses what is not evolvent's, or newer. */
 const stateOf = <E>(
-  ask: (text: string, values?: Array<unknown>) => Effect.Effect<Rows, E>,
+  ask: (text: string, values?: Array<Parameter>) => Effect.Effect<Rows, E>,
   schema: string
 ): Effect.Effect<number, E | SchemaMismatch> =>
   Effect.gen(function* () {
-    const lines = new Set((yield* ask(inventory, [schema, relationNames, functionNames])).map(([line]) => line!))
+    const lines = new Set(
+      (yield* ask(inventory, [schema, texts(relationNames), texts(functionNames)])).map(([line]) => line!)
+    )
     if (lines.size === 0) return 0
     if (![...lines].some(isLogTable)) {
       return yield* mismatch(
@@ -134,7 +138,7 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_sett
     AND held.got)
 FROM held`
 
-const read = (database: Database, text: string, values: Array<unknown>): Effect.Effect<Rows, EventStoreErrorReason> =>
+const read = (database: Database, text: string, values: Array<Parameter>): Effect.Effect<Rows, EventStoreErrorReason> =>
   Effect.mapError(database.read(operation, { text }, values), toReason)
 
 const toReason = <E extends EventStoreErrorReason>(failure: Failure | E): EventStoreErrorReason =>

@@ -217,6 +217,55 @@ describe("an application's pool", () => {
     })
   )
 
+  for (const [name, config] of [
+    ["that sends queries ahead", { pipeline: true }],
+    ["that limits the time of queries", { query_timeout: 20_000 }]
+  ] as const) {
+    itEffect(`${name} answers, and says what is wrong`, () =>
+      Effect.gen(function* () {
+        const { pool, query, schema, store } = yield* setUp({ max: 2, ...config })
+        const calls = yield* Effect.all(
+          range(1, 10).map((n) => appended(store, `call ${n}`)),
+          { concurrency: "unbounded" }
+        )
+        yield* expectTrueAnswers(query, schema, calls)
+        expect(yield* logOf(store)).toEqual((yield* store.query()).eventRecords)
+        yield* Effect.promise(() => pool.query(`ALTER TABLE "${schema}".events RENAME TO hidden`))
+        expect(yield* failsWith("StoreUnavailable", store.append([event("A")]))).toMatchObject({ code: "42P01" })
+      })
+    )
+  }
+
+  itEffect("whose limit of a query's time is over is StoreUnavailable, and goes on when answers come again", () =>
+    Effect.gen(function* () {
+      const { proxy, store } = yield* setUp(
+        { max: 1, query_timeout: 200, connectionTimeoutMillis: 500 },
+        { listen: false }
+      )
+      yield* store.append([event("A")])
+      proxy.setRule(({ direction }) => (direction === "toClient" ? { blackHole: "both" } : "forward"))
+      yield* failsWith("StoreUnavailable", store.query())
+      proxy.setRule(forwardAll)
+      expect((yield* logOf(store)).length).toBe(1)
+    })
+  )
+
+  itEffect("may have other statements of the same names prepared", () =>
+    Effect.gen(function* () {
+      const { pool, query, schema, store } = yield* setUp({ max: 1 }, { listen: false })
+      for (const name of ["append_one", "append"]) {
+        yield* Effect.promise(() => pool.query({ name: `${schema}_${name}`, text: "SELECT 1", values: [] }))
+      }
+      const calls = yield* Effect.all(
+        range(1, 5).map((n) => appended(store, `call ${n}`)),
+        { concurrency: "unbounded" }
+      )
+      for (const call of calls) expect(reasonOf(call), call.name).toBeUndefined()
+      yield* expectTrueAnswers(query, schema, calls)
+      expect((yield* logOf(store)).length).toBeGreaterThan(0)
+    })
+  )
+
   itEffect("gets the connections of silent reads closed, which are StoreUnavailable after answerTimeout", () =>
     Effect.gen(function* () {
       const { pool, proxy, store } = yield* setUp({ max: 1 }, { listen: false, answerTimeout: 500 })

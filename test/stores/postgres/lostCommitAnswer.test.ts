@@ -130,7 +130,7 @@ describe("a fault at every message", { concurrent: true }, () => {
             yield* run("cold")
             const recorded = proxy.record()
             yield* run("warm")
-            const expected = isExplicit ? ["QBDESQ", "CZ2TDCZCZ"] : ["BDES", "2TDCZ"]
+            const expected = isExplicit ? ["QBESQ", "CZ2DCZCZ"] : ["BES", "2DCZ"]
             expect([typesOf(recorded, "toServer"), typesOf(recorded, "toClient")]).toEqual(expected)
             const messages = [...recorded]
             for (const direction of ["toServer", "toClient"] as const) {
