@@ -14,6 +14,12 @@ import type { Statements } from "./statements.ts"
 /** Events that are indexed in one transaction. */
 const eventsPerStep = 8_192
 
+/**
+ * How much later those step in who have not written the index last. Who has writes it again before, and so the processes of a log do
+ * not wait for each other to write a few events each.
+ */
+const othersPatience = 1.5
+
 /** How many events, or kibibytes, the index may be behind, and so a process keeps in memory, before appends wait for it. */
 const mostBehind = 16_384
 
@@ -28,6 +34,8 @@ export class Indexing {
   private readonly due = new ChangeSignal()
   private timesDue = 0
   private timesDone = 0
+  /** How far this process has written the index. */
+  private written = 0
   private isFailing = false
   private step = Deferred.makeUnsafe<void>()
 
@@ -40,8 +48,8 @@ export class Indexing {
 
   /** Takes note of the log's new end; resolves when the index is not too far behind, or does not get any further. */
   readonly committed = (head: number): Effect.Effect<void> => {
-    const behind = Math.max(head - this.newest.indexedThrough, this.newest.unindexedPayloads)
-    if (behind < this.indexEvery) return Effect.void
+    const behind = this.behind(head)
+    if (behind < this.enough) return Effect.void
     this.due.advance(++this.timesDue)
     return behind < mostBehind + this.indexEvery || this.isFailing
       ? Effect.void
@@ -52,14 +60,15 @@ export class Indexing {
   readonly run: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
       yield* this.due.await(this.timesDone)
-      const { timesDue } = this
-      const written = yield* Effect.result(
+      const result = yield* Effect.result(
         this.database.write("write the index", this.statements.writeIndex, [eventsPerStep])
       )
-      this.isFailing = Result.isFailure(written)
-      if (Result.isSuccess(written)) {
-        this.timesDone = timesDue
-        this.newest.indexed(Number(written.success[0]![0]))
+      this.isFailing = Result.isFailure(result)
+      if (Result.isSuccess(result)) {
+        this.written = Number(result.success[0]![0])
+        this.newest.indexed(this.written)
+        // What has come meanwhile waits for more: few events at once cost twice as much each.
+        if (this.behind(this.newest.recent.head) < this.enough) this.timesDone = this.timesDue
       }
       const step = this.step
       this.step = Deferred.makeUnsafe<void>()
@@ -67,4 +76,14 @@ export class Indexing {
       if (this.isFailing) yield* Effect.sleep(Duration.millis(retryInterval))
     }
   })
+
+  /** Events, or kibibytes of payloads, that are not in the index yet. */
+  private behind(head: number): number {
+    return Math.max(head - this.newest.indexedThrough, this.newest.unindexedPayloads)
+  }
+
+  /** How many of them are enough to write the index. */
+  private get enough(): number {
+    return this.newest.indexedThrough === this.written ? this.indexEvery : Math.floor(this.indexEvery * othersPatience)
+  }
 }
