@@ -158,7 +158,10 @@ BEGIN
   ${takeLock(s)}
 END $$;`
 
-/** The requests of whose contexts something may have been recorded after what their callers have checked. */
+/**
+ * The requests of whose contexts something may have been recorded after what their callers have checked. Plans are kept: with the
+ * arrays at hand in view the planner finds better ones every time, which takes longer under the lock than what they save.
+ */
 export const refuseChangedFunction = (s: string): string => `
 CREATE FUNCTION ${s}.refuse_changed(
   head int8, least_checked int8,
@@ -166,6 +169,7 @@ CREATE FUNCTION ${s}.refuse_changed(
 ) RETURNS int4[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0
 AS $$
 DECLARE
   changed_requests int4[];
@@ -207,7 +211,7 @@ CREATE FUNCTION ${s}.refuse_known(
   given_ids uuid[], given_requests int4[], new_keys text[], new_key_requests int4[]
 ) RETURNS int4[]
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
   RETURN (

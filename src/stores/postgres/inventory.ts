@@ -52,7 +52,8 @@ const formats: ReadonlyArray<Changes> = [
     replaced: []
   },
   { functions: ["append_one"], names: [], lines: [], replaced: [] },
-  { functions: [], names: [], lines: [], replaced: [[indexTable, `${indexTable}, place tid`]] }
+  { functions: [], names: [], lines: [], replaced: [[indexTable, `${indexTable}, place tid`]] },
+  { functions: [], names: [], lines: [], replaced: [] }
 ]
 
 interface Changes {

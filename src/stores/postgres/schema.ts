@@ -26,7 +26,7 @@ import type { SqlDialect } from "../internal/workspace/sqlDialect.ts"
 import { workspaceTables } from "../internal/workspace/sqlDialect.ts"
 
 /** The format that this version reads and writes: the number of its migrations. */
-export const format = 4
+export const format = 5
 
 /**
  * The migrations of a schema, in order: what there is but the functions, which are made anew after them. A change of a function needs
@@ -46,7 +46,9 @@ REVOKE ALL ON ${s}.${name} FROM PUBLIC;`
       .join("\n"),
     // Functions only.
     "",
-    `ALTER TABLE ${s}.event_index ADD COLUMN place tid;`
+    `ALTER TABLE ${s}.event_index ADD COLUMN place tid;`,
+    // Functions only.
+    ""
   ]
 }
 
