@@ -11,8 +11,11 @@ import type { Database } from "./Database.ts"
 import type { NewestEvents } from "./NewestEvents.ts"
 import type { Statements } from "./statements.ts"
 
-/** Events that are indexed in one transaction. */
-const eventsPerStep = 8_192
+/**
+ * Events that are indexed in one transaction, for a second at most on a slow server. The more of them the better: their keys are
+ * sorted in together, and in a large log 16,384 events cost half as much each as 8,192.
+ */
+const eventsPerStep = 16_384
 
 /**
  * How much later those step in who have not written the index last. Who has writes it again before, and so the processes of a log do

@@ -44,7 +44,7 @@ export interface PostgresOptions extends StoreOptions, DatabaseOptions {
    * pooler that hands connections around, streams notice them by `pollInterval`. Default: true.
    */
   readonly listen?: boolean | undefined
-  /** Events that may wait before they are written to the index, 1 to 65,536. Default: 2,048. */
+  /** Events that may wait before they are written to the index, 1 to 65,536. Default: 4,096. */
   readonly indexEvery?: number | undefined
 }
 
@@ -90,7 +90,7 @@ export const checkPostgresOptions = (
       resolveTimeout: whole("resolveTimeout", options.resolveTimeout ?? 30_000, 1, day),
       pollInterval: whole("pollInterval", options.pollInterval ?? 500, 1, 1_000),
       listen: options.listen ?? true,
-      indexEvery: whole("indexEvery", options.indexEvery ?? 2_048, 1, 65_536)
+      indexEvery: whole("indexEvery", options.indexEvery ?? 4_096, 1, 65_536)
     }
   })
 
