@@ -62,7 +62,7 @@ export class Lookups {
   ): Effect.Effect<void, E | CorruptLog> {
     return Effect.gen({ self: this }, function* () {
       for (let head = Number.POSITIVE_INFINITY; head > this.newest.recent.head;) {
-        const known = this.newest.recent.head
+        const known = this.newest.knownHead
         const rows = yield* ask(this.statements.read.text, this.parameters([]))
         head = (yield* parsed(() => this.newest.take(rows, known))).head
       }
@@ -95,7 +95,8 @@ export class Lookups {
   private readOnce(
     group: ReadonlyArray<Lookup>
   ): Effectful<{ readonly head: number; readonly candidates: ReadonlyArray<Candidates> }> {
-    const { base, head: knownHead } = this.newest.recent
+    const { knownHead } = this.newest
+    const { base } = this.newest.recent
     return this.reader.rowsOf(this.statements.read, this.parameters(group), (rows) => {
       const { hasPartly, head, through } = this.newest.take(rows, knownHead)
       const isStale = hasPartly && !this.hasPartlyIndexed
@@ -105,7 +106,6 @@ export class Lookups {
   }
 
   private parameters(group: ReadonlyArray<Lookup>): Array<Parameter> {
-    const { base, head } = this.newest.recent
-    return [head, base, rowsPerStep, ...lookupColumns(group)]
+    return [this.newest.knownHead, this.newest.recent.base, rowsPerStep, ...lookupColumns(group)]
   }
 }

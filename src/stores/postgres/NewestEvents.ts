@@ -3,6 +3,7 @@
  * What this process commits is added as it is; what others have committed comes with every read.
  */
 import type { EventRecord } from "../Event.ts"
+import type { StoredRecord } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import { isCutOff } from "./EventReader.ts"
@@ -23,17 +24,29 @@ export class NewestEvents {
   indexedThrough = 0
   /** Kibibytes of payloads that were added since the index was last written. */
   unindexedPayloads = 0
+  /** Events of a batch whose last ones are not known yet. What nobody may see in part is not among the newest events. */
+  private begun: Array<StoredRecord> = []
   private readonly indexEvery: number
 
   constructor(indexEvery: number) {
     this.indexEvery = indexEvery
   }
 
+  /** Up to here the events are known, the beginning of a batch included. */
+  get knownHead(): number {
+    return this.recent.head + this.begun.length
+  }
+
   /** Adds a committed event, where it follows what is known. */
   add(record: EventRecord, batchEnd: number, payloadLength: number): void {
-    if (record.sequenceNumber !== this.recent.head + 1) return
-    this.recent.add(record, batchEnd, payloadLength)
-    this.unindexedPayloads += payloadLength / 1_024
+    if (record.sequenceNumber !== this.knownHead + 1) return
+    this.begun.push({ record, batchEnd, payloadLength })
+    if (record.sequenceNumber < batchEnd) return
+    for (const one of this.begun) {
+      this.recent.add(one.record, one.batchEnd, one.payloadLength)
+      this.unindexedPayloads += one.payloadLength / 1_024
+    }
+    this.begun = []
     this.recent.rotate(this.indexEvery, this.indexedThrough)
   }
 
@@ -49,7 +62,10 @@ export class NewestEvents {
     const [head, partly, through, lastEnd] = [1, 4, 8, 9].map((column) => Number(rows[0]![column])) as Four
     if (head < knownHead || head < through || lastEnd !== head) corrupt(head + 1, "the log ends before it")
     this.indexed(through)
-    if (through > this.recent.head) this.recent = new RecentEvents(through)
+    if (through > this.knownHead) {
+      this.recent = new RecentEvents(through)
+      this.begun = []
+    }
     let expected = Math.max(knownHead, through) + 1
     if (head >= expected && rows[1]?.[0] !== "1") corrupt(expected, "the event is missing")
     for (let index = 1; index < rows.length && rows[index]![0] === "1"; index++, expected++) {

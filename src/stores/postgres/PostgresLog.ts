@@ -118,6 +118,8 @@ export class PostgresLog implements LogReading {
 
   private up(query: NormalisedQuery, span: Span, limit: number): Effectful<StepUp> {
     if (query.filters?.length === 0) return Effect.succeed({ found: [], position: span.upTo })
+    // What is asked for is committed, so it comes with the next read.
+    if (span.after >= this.recent.head) return Effect.flatMap(this.lookups.catchUp, () => this.up(query, span, limit))
     if (span.after >= this.recent.base) return Effect.succeed(this.recent.up(query, span, limit))
     const upTo = Math.min(span.upTo, this.recent.base)
     return Effect.map(this.reader.scan({ after: span.after, upTo }), (rows) => {

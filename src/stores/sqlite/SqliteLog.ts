@@ -153,7 +153,7 @@ export class SqliteLog {
     if (expressions !== undefined) {
       const few = Math.min(limit, expressions.length === 1 ? fewCandidates : rowsPerStep)
       const step = this.matchUp(query, expressions, older, few)
-      const isFruitful = step.found.length * 4 >= few
+      const isFruitful = step.found.length * 4 >= step.looked
       if (isFruitful || step.position === older.upTo) return step
       return this.matchUp(query, this.expressions(query, true)!, older, Math.min(limit, rowsPerStep))
     }
@@ -225,15 +225,24 @@ export class SqliteLog {
     return found.every((expressions) => expressions !== undefined) ? found.flat() : undefined
   }
 
-  private matchUp(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span, limit: number): StepUp {
+  /** Says as well how many rows of the index it has looked at. */
+  private matchUp(
+    query: NormalisedQuery,
+    expressions: ReadonlyArray<string>,
+    span: Span,
+    limit: number
+  ): StepUp & { readonly looked: number } {
     const found = new Map<number, ReadRecord>()
     let position = span.upTo
+    let looked = 0
     for (const expression of expressions) {
       const rows = this.sql.matchUp.iterate(expression, span.after, span.upTo, limit)
-      position = Math.min(position, takeMatches(query, rows, limit, found) ?? position)
+      const taken = takeMatches(query, rows, limit, found)
+      position = Math.min(position, taken.last ?? position)
+      looked += taken.looked
     }
     const ascending = [...found.values()].sort((a, b) => a.record.sequenceNumber - b.record.sequenceNumber)
-    return { found: ascending.filter(({ record }) => record.sequenceNumber <= position), position }
+    return { found: ascending.filter(({ record }) => record.sequenceNumber <= position), position, looked }
   }
 
   private matchDown(query: NormalisedQuery, expressions: ReadonlyArray<string>, span: Span): StepDown {
@@ -241,7 +250,7 @@ export class SqliteLog {
     let position = span.after
     for (const expression of expressions) {
       const rows = this.sql.matchDown.iterate(expression, span.after, span.upTo, fewCandidates)
-      position = Math.max(position, (takeMatches(query, rows, fewCandidates, found) ?? 0) - 1)
+      position = Math.max(position, (takeMatches(query, rows, fewCandidates, found).last ?? 0) - 1)
     }
     const match = Math.max(...found.keys())
     return { match: match > position ? match : undefined, position }
@@ -283,28 +292,28 @@ export class SqliteLog {
 }
 
 /**
- * Adds the matches among rows of the index to those that were found. Gives the number of the last row looked at, if there may be
- * more of them: after `limit` rows, or when the payloads are enough.
+ * Adds the matches among rows of the index to those that were found. Says how many rows it has looked at, and gives the number of the
+ * last one if there may be more of them: after `limit` rows, or when the payloads are enough.
  */
 const takeMatches = (
   query: NormalisedQuery,
   rows: Iterable<unknown>,
   limit: number,
   found: Map<number, ReadRecord>
-): number | undefined => {
-  let count = 0
+): { readonly looked: number; readonly last: number | undefined } => {
+  let looked = 0
   let payload = 0
   for (const row of rows as Iterable<MatchedRow>) {
-    const number = row[0]
-    count++
-    if (!found.has(number)) {
-      const stored = fromRow(row, number, 1)
+    const last = row[0]
+    looked++
+    if (!found.has(last)) {
+      const stored = fromRow(row, last, 1)
       payload += stored.payloadLength
-      if (matchesQuery(query, stored.record)) found.set(number, stored)
+      if (matchesQuery(query, stored.record)) found.set(last, stored)
     }
-    if (count === limit || payload >= enoughPayload) return number
+    if (looked === limit || payload >= enoughPayload) return { looked, last }
   }
-  return undefined
+  return { looked, last: undefined }
 }
 
 const prepare = (database: Database, prefix: string) => {
