@@ -12,8 +12,8 @@ import type { NewestEvents } from "./NewestEvents.ts"
 import type { Statements } from "./statements.ts"
 
 /**
- * Events that are indexed in one transaction, for a second at most on a slow server. The more of them the better: their keys are
- * sorted in together, and in a large log 16,384 events cost half as much each as 8,192.
+ * Events that are indexed in one transaction, for a second at most on a slow server. The more the cheaper: their keys are sorted in
+ * together.
  */
 const eventsPerStep = 16_384
 
@@ -70,7 +70,7 @@ export class Indexing {
       if (Result.isSuccess(result)) {
         this.written = Number(result.success[0]![0])
         this.newest.indexed(this.written)
-        // What has come meanwhile waits for more: few events at once cost twice as much each.
+        // What has come meanwhile waits for more: few events at once cost more each.
         if (this.behind(this.newest.recent.head) < this.enough) this.timesDone = this.timesDue
       }
       const step = this.step

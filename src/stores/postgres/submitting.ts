@@ -1,7 +1,6 @@
 /**
  * A statement that speaks the protocol on the driver's connection by itself, as pg's own queries and those of pg-cursor do: it does
- * not ask what its rows look like, for the store knows, and takes them as the texts that they are sent as. That saves about
- * 30 microseconds a statement.
+ * not ask what its rows look like, for the store knows, and takes them as the texts that they are sent as.
  */
 import type { ClientAnswer, ClientQuery, Connection, Parameter, PoolClient } from "./driver.ts"
 
