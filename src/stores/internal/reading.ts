@@ -20,7 +20,7 @@ export interface StoredRecord {
   readonly record: EventRecord
   /** The last number of the committed batch that it belongs to. */
   readonly batchEnd: number
-  /** Characters of its payload's text, or somewhat more. */
+  /** Characters of its payload's text, or somewhat more; where many are read as one text, the mean of them. */
   readonly payloadLength: number
 }
 

@@ -32,7 +32,7 @@ export const toText = (event: NormalisedEvent): EventText => ({
   metadata: JSON.stringify(event.metadata)
 })
 
-/** A record as it was read, with the length of its payload's text. */
+/** A record as it was read. */
 export class ReadRecord implements StoredRecord {
   readonly record: EventRecord
   readonly batchEnd: number

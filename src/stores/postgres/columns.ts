@@ -1,6 +1,6 @@
 /** The columns of an event, how much of them comes in one answer, and how many events come as one text a column. */
 import type { EventRecord, JsonValue } from "../Event.ts"
-import { parseJoined, toRecords } from "../internal/joinedRows.ts"
+import { parseJoined, toRecords } from "../internal/joinedColumns.ts"
 import { columns } from "../internal/rows.ts"
 
 /** The columns of an event, read from the table or subquery of that name. */
@@ -46,8 +46,8 @@ export const mayBeJoined = (name: string): string =>
       AND strpos(${name}.event_type, ${separatorSql}) = 0 AND ${name}.batch_end >= ${name}.sequence_number`
 
 /**
- * Takes joined columns apart. None where there is nothing to take apart, and where it is not one event after the other: see
- * `toRecords`, or a type has the separator.
+ * Takes joined columns apart. None where there is nothing to take apart, and where `toRecords` gives none: an event is damaged, or has
+ * the separator in its type.
  */
 export const separated = (texts: ReadonlyArray<string | null>): ReadonlyArray<EventRecord> => {
   if (texts.includes(null)) return []

@@ -1,6 +1,6 @@
 /** Rows that the database joins into one JSON text: the driver makes one value of them instead of nine for each. */
 import type { JsonValue } from "../Event.ts"
-import { parseJoined, toRecords } from "../internal/joinedRows.ts"
+import { parseJoined, toRecords } from "../internal/joinedColumns.ts"
 import { columns, ReadRecord } from "../internal/rows.ts"
 
 /** Rows to join into one text: larger ones are handled more slowly. */
