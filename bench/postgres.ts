@@ -146,5 +146,5 @@ const writer = (url: string, schema: string, index: number): Effect.Effect<numbe
     const child = fork(join(import.meta.dirname, "postgresWriter.js"), [url, schema, `${index}`, `${sampleMillis * 4}`])
     child.once("message", (rate) => resume(Effect.succeed(rate as number)))
     child.once("error", (error) => resume(Effect.die(error)))
-    child.once("exit", (code) => resume(Effect.die(new Error(`a writer process ended with ${code}`))))
+    child.once("close", (code) => resume(Effect.die(new Error(`a writer process ended with ${code}`))))
   })

@@ -117,7 +117,8 @@ const startSeller = (
       else fail(`failed: ${message.message}`)
     })
     child.once("error", (error) => fail(`did not start: ${error.message}`))
-    child.once("exit", (code, signal) => fail(`ended (${code ?? signal}) before its buyers were answered`))
+    // Not "exit", which may come before the last message.
+    child.once("close", (code, signal) => fail(`ended (${code ?? signal}) before its buyers were answered`))
     return {
       ready: Deferred.await(ready),
       begin: () => tell({ _tag: "Begin" }),

@@ -99,6 +99,34 @@ describe("four processes", () => {
   })
 })
 
+describe("a process that ends", () => {
+  it("has been heard to its last word, however busy the one that listens is", async () => {
+    const file = join(folder, "busy.cjs")
+    writeFileSync(
+      file,
+      `if (process.argv[1].endsWith("seller.js")) {
+        let index = 0
+        process.once("message", ({ order }) => (index = Number(order.name.split(".")[1]) - 1))
+        const send = process.send.bind(process)
+        process.send = (message, said) =>
+          setTimeout(() => send(message, said), message._tag === "Finished" ? index * 120 : 0)
+      } else {
+        const { ChildProcess } = require("node:child_process")
+        const { emit } = ChildProcess.prototype
+        ChildProcess.prototype.emit = function (name, message) {
+          const until = Date.now() + (name === "message" && message._tag === "Finished" ? 250 : 0)
+          while (Date.now() < until);
+          return emit.apply(this, arguments)
+        }
+      }`
+    )
+    const environment = { TMPDIR: folder, NODE_OPTIONS: `--require ${file}` }
+    const flags = ["--processes", "4", "--buyers", "20", "--capacity", "5", "--json"]
+    const result = resultOf(await startSale(environment, ...flags).ended)
+    expect(result).toMatchObject({ processes: 4, attempts: 20, accepted: 5, recordedEvents: 5 })
+  })
+})
+
 describe("a process that fails", () => {
   /** Runs the code in the second of four processes, with the first message that tells it to sell. */
   const inSecondProcess = (name: string, code: string): Environment => {

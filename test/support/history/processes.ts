@@ -60,7 +60,7 @@ const startHistorian = (orders: Orders): Effect.Effect<Historian, never, Scope.S
       else fail(message.message)
     })
     child.once("error", (error) => fail(error.message))
-    child.once("exit", (code, signal) => fail(`ended (${code ?? signal})`))
+    child.once("close", (code, signal) => fail(`ended (${code ?? signal})`))
     return {
       ready: Deferred.await(ready),
       done: Deferred.await(done),
