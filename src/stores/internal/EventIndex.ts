@@ -29,14 +29,16 @@ export class EventIndex {
   /** The number before the first record. */
   readonly base: number
   private readonly records: RecordList
-  private readonly lists = new PostingLists()
+  private readonly lists: PostingLists
   /** The ids of the records up to `idsThrough`: see `hasId`. */
-  private readonly ids = new PostingLists()
+  private readonly ids: PostingLists
   private idsThrough: number
 
   constructor(base: number, records: RecordList = new RecordArray()) {
     this.base = base
     this.idsThrough = base
+    this.lists = new PostingLists(base)
+    this.ids = new PostingLists(base)
     this.records = records
   }
 

@@ -1,6 +1,6 @@
 /**
  * Lists of ascending numbers, one per term: a hash table and chains in flat arrays, so that adding a posting allocates
- * nothing, however many terms there are.
+ * nothing, however many terms there are. Numbers lie less than 2^31 above the base.
  */
 import type { Term } from "./terms.ts"
 
@@ -9,31 +9,40 @@ const placeSize = 4 // 1 << 2
 const lastOf = 1
 const countOf = 2
 
+/** An entry of a list: its number, counted from the base, and the entry before it or -1. */
+const entrySize = 2
+const previousOf = 1
+
 /** The empty place: no term, for the term 0 is kept as 1. */
 const free = 0
 
 export class PostingLists {
+  private readonly base: number
   /** A power of two of places, at most three quarters of them taken. */
   private table = new Int32Array(1_024 * placeSize)
   private taken = 0
-  /** Entries: a number, and the entry before it in the same list or -1. */
-  private numbers = new Float64Array(1_024)
-  private previous = new Int32Array(1_024)
-  private entries = 0
+  private entries = new Int32Array(1_024 * entrySize)
+  /** Where the next entry goes. */
+  private end = 0
+
+  constructor(base: number) {
+    this.base = base
+  }
 
   /** Adds a number, which is above every number added before, to the lists of these terms. */
   add(terms: ReadonlyArray<Term>, number: number): void {
     this.reserve(terms)
-    const firstEntry = this.entries
+    const firstEntry = this.end
     for (const term of terms) {
       const place = this.claim(term || 1)
       const last = this.table[place + lastOf]!
       if (last >= firstEntry) continue
-      if (this.entries === this.numbers.length) this.growEntries()
-      this.numbers[this.entries] = number
-      this.previous[this.entries] = last
-      this.table[place + lastOf] = this.entries++
+      if (this.end === this.entries.length) this.growEntries()
+      this.entries[this.end] = number - this.base
+      this.entries[this.end + previousOf] = last
+      this.table[place + lastOf] = this.end
       this.table[place + countOf]!++
+      this.end += entrySize
     }
   }
 
@@ -44,8 +53,8 @@ export class PostingLists {
 
   /** The last number of the list that lies in the span and passes the test. */
   findLast(term: Term, after: number, upTo: number, test: (number: number) => boolean): number | undefined {
-    for (let entry = this.lastEntry(term); entry >= 0; entry = this.previous[entry]!) {
-      const number = this.numbers[entry]!
+    for (let entry = this.lastEntry(term); entry >= 0; entry = this.entries[entry + previousOf]!) {
+      const number = this.base + this.entries[entry]!
       if (number <= after) return undefined
       if (number <= upTo && test(number)) return number
     }
@@ -55,8 +64,8 @@ export class PostingLists {
   /** Everything of the list that lies in the span and passes the test, descending. */
   collect(term: Term, after: number, upTo: number, test: (number: number) => boolean): Array<number> {
     const found: Array<number> = []
-    for (let entry = this.lastEntry(term); entry >= 0; entry = this.previous[entry]!) {
-      const number = this.numbers[entry]!
+    for (let entry = this.lastEntry(term); entry >= 0; entry = this.entries[entry + previousOf]!) {
+      const number = this.base + this.entries[entry]!
       if (number <= after) break
       if (number <= upTo && test(number)) found.push(number)
     }
@@ -67,8 +76,8 @@ export class PostingLists {
   truncate(term: Term, head: number): void {
     const place = this.find(term || 1)
     if (this.table[place] === free) return
-    for (let last = this.table[place + lastOf]!; last >= 0 && this.numbers[last]! > head;) {
-      last = this.previous[last]!
+    for (let last = this.table[place + lastOf]!; last >= 0 && this.base + this.entries[last]! > head;) {
+      last = this.entries[last + previousOf]!
       this.table[place + lastOf] = last
       this.table[place + countOf]!--
     }
@@ -125,10 +134,8 @@ export class PostingLists {
   }
 
   private growEntries(): void {
-    const { numbers, previous } = this
-    this.numbers = new Float64Array(numbers.length * 2)
-    this.numbers.set(numbers)
-    this.previous = new Int32Array(previous.length * 2)
-    this.previous.set(previous)
+    const { entries } = this
+    this.entries = new Int32Array(entries.length * 2)
+    this.entries.set(entries)
   }
 }

@@ -6,6 +6,7 @@
 import type { EventRecord, JsonValue, Metadata } from "../Event.ts"
 import { freezeJson } from "../internal/freezeJson.ts"
 import type { RecordList } from "../internal/RecordList.ts"
+import { isEmpty, writePlain } from "./plainText.ts"
 
 /** Bytes of one buffer; a record that is larger gets one of its own. */
 const bufferBytes = 4_194_304
@@ -21,9 +22,9 @@ const placeSize = 6
 
 export class RecordArena implements RecordList {
   length = 0
-  private readonly buffers: Array<Buffer> = []
+  private readonly buffers = [Buffer.alloc(0)]
   /** Free bytes of the last buffer begin here. */
-  private offset = bufferBytes
+  private offset = 0
   private places = new Float64Array(1_024 * placeSize)
   private readonly newest = new Array<EventRecord | undefined>(newestCount).fill(undefined)
 
@@ -53,23 +54,16 @@ export class RecordArena implements RecordList {
   }
 
   push(record: EventRecord, batchEnd: number): void {
-    const text = toText(record)
-    const most = text.length * 3
-    if (this.offset + most > (this.buffers[this.buffers.length - 1]?.length ?? 0)) {
-      this.buffers.push(Buffer.allocUnsafeSlow(Math.max(bufferBytes, most)))
-      this.offset = 0
-    }
-    const buffer = this.buffers.length - 1
-    const bytes = this.buffers[buffer]!.write(text, this.offset)
+    const end = this.write(record)
     if (this.length * placeSize === this.places.length) this.growPlaces()
     const at = this.length * placeSize
-    this.places[at] = buffer
+    this.places[at] = this.buffers.length - 1
     this.places[at + 1] = this.offset
-    this.places[at + 2] = bytes
+    this.places[at + 2] = end - this.offset
     this.places[at + 3] = batchEnd
     this.places[at + 4] = record.schemaVersion
     this.places[at + 5] = record.occurredAt
-    this.offset += bytes
+    this.offset = end
     this.newest[this.length % newestCount] = record
     this.length++
   }
@@ -77,6 +71,20 @@ export class RecordArena implements RecordList {
   truncate(length: number): void {
     this.length = length
     this.newest.fill(undefined)
+  }
+
+  /** Writes the record's text where the free bytes begin, in a new buffer if need be; returns where it ends. */
+  private write(record: EventRecord): number {
+    const last = this.buffers[this.buffers.length - 1]!
+    const end = writePlain(last, this.offset, record)
+    if (end < last.length) return end
+    const text = toText(record)
+    const most = text.length * 3
+    if (this.offset + most > last.length) {
+      this.buffers.push(Buffer.allocUnsafeSlow(Math.max(bufferBytes, most)))
+      this.offset = 0
+    }
+    return this.offset + this.buffers[this.buffers.length - 1]!.write(text, this.offset)
   }
 
   private growPlaces(): void {
@@ -95,8 +103,7 @@ const toText = ({ eventId, eventType, metadata, payload, tags }: EventRecord): s
   return text
 }
 
-const metadataText = (metadata: Metadata): string =>
-  Object.keys(metadata).length === 0 ? "" : JSON.stringify(metadata)
+const metadataText = (metadata: Metadata): string => (isEmpty(metadata) ? "" : JSON.stringify(metadata))
 
 const fromText = (text: string, sequenceNumber: number, schemaVersion: number, occurredAt: number): EventRecord => {
   const [eventId, eventType, payload, metadata, ...tags] = text.split("\0") as [string, string, string, string]

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import * as Result from "effect/Result"
 import { it } from "vitest"
-import type { EventRecord, NewEvent } from "../../../src/stores/Event.ts"
+import type { EventRecord, JsonValue, NewEvent } from "../../../src/stores/Event.ts"
 import { record } from "../../../src/stores/internal/appending.ts"
 import { normaliseEvents } from "../../../src/stores/internal/normaliseEvents.ts"
 import { RecordArena } from "../../../src/stores/memory/RecordArena.ts"
@@ -21,6 +21,17 @@ const events: ReadonlyArray<NewEvent> = [
     metadata: { "": "", actor: "\u00e9\n", b: "{}" },
     schemaVersion: 9_007_199_254_740_991
   },
+  {
+    eventType: "Plain",
+    payload: {
+      2: [true, false, null, [], {}],
+      a: { b: "", "c d": ["~", " "] },
+      n: [0, -1, 1.5, 1e21, 5e-324, 2 ** 53]
+    },
+    tags: ["a:1", "b c"],
+    metadata: { actor: "me", correlationId: "1" }
+  },
+  { eventType: "A", payload: JSON.parse('{"__proto__":{"toJSON":1},"a":"\u007f"}') as JsonValue },
   { eventType: "A", payload: "\u4e2d".repeat(2_000_000), eventId: "00000000-0000-0000-0000-000000000001" }
 ]
 
@@ -44,4 +55,12 @@ it("gives back what it was given", () => {
     assert.equal(arena.eventId(place), expected.eventId)
     assert.equal(arena.batchEnd(place), expected.sequenceNumber + 1)
   }
+})
+
+it("gives back what lies at the end of a buffer and at the beginning of the next", () => {
+  const letters = Array.from({ length: 5_000 }, (_, index) => ({ eventType: "A", payload: "x".repeat(1_000 + index) }))
+  const { eventRecords } = record(Result.getOrThrow(normaliseEvents(letters, "events", rules)), 0, 1)
+  const arena = new RecordArena()
+  for (const each of eventRecords) arena.push(each, each.sequenceNumber)
+  for (const [place, expected] of eventRecords.entries()) assert.deepStrictEqual(arena.at(place), expected)
 })
