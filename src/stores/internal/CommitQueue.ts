@@ -1,6 +1,6 @@
 /**
- * The queue in front of a group commit: calls queue up, the one writer takes all that wait, bounded by weight, and answers
- * each with its own verdict. One call alone waits for nobody.
+ * The queue in front of a group commit, or of reads that go together: calls queue up, a worker takes what waits, bounded by weight,
+ * and answers each with its own verdict. One call alone waits for nobody.
  */
 import * as Effect from "effect/Effect"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
@@ -9,39 +9,43 @@ import { StoreClosed } from "../EventStoreError.ts"
 /** A call that waits for its verdict. */
 export interface Pending<Request, Answer> {
   readonly request: Request
-  /** What it adds to a group: events, or bytes, whatever the writer bounds. At least 1. */
+  /** What it adds to a group: events, or bytes, whatever the worker bounds. At least 1. */
   readonly weight: number
   readonly answer: (verdict: Effect.Effect<Answer, EventStoreErrorReason>) => void
 }
 
 export class CommitQueue<Request, Answer> {
   private waiting: Array<Pending<Request, Answer>> = []
-  private writer: (() => void) | undefined
+  /** Workers that wait for a call. */
+  private idle: Array<() => void> = []
   private closed = false
 
-  /** Queues a call and waits for its verdict. Interrupting it withdraws it, unless the writer has taken it already. */
+  /** Queues a call and waits for its verdict. Interrupting it withdraws it, unless a worker has taken it already. */
   readonly submit = (request: Request, weight: number): Effect.Effect<Answer, EventStoreErrorReason> =>
     Effect.callback<Answer, EventStoreErrorReason>((resume) => {
       if (this.closed) return resume(Effect.fail(new StoreClosed()))
       const pending: Pending<Request, Answer> = { request, weight, answer: resume }
       this.waiting.push(pending)
-      this.writer?.()
+      this.idle.shift()?.()
       return Effect.sync(() => {
         this.waiting = this.waiting.filter((other) => other !== pending)
       })
     })
 
-  /** Resolves when a call waits. */
+  /** Resolves when a call waits; every call wakes one worker. */
   readonly nonEmpty: Effect.Effect<void> = Effect.callback<void>((resume) => {
     if (this.waiting.length > 0) return resume(Effect.void)
-    this.writer = () => {
-      this.writer = undefined
-      resume(Effect.void)
-    }
+    const wake = (): void => resume(Effect.void)
+    this.idle.push(wake)
     return Effect.sync(() => {
-      this.writer = undefined
+      this.idle = this.idle.filter((other) => other !== wake)
     })
   })
+
+  /** What all calls that wait weigh together. */
+  get weight(): number {
+    return this.waiting.reduce((sum, { weight }) => sum + weight, 0)
+  }
 
   /** Takes calls from the front while they weigh no more than `most` together; at least one. */
   take(most: number): ReadonlyArray<Pending<Request, Answer>> {

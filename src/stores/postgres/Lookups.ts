@@ -21,10 +21,18 @@ import type { Statements } from "./statements.ts"
 /** Alternatives in one statement. */
 const groupWeight = 1_024
 
+/** Readers, each with a statement of its own under way: while one waits for the database, answers of the other are read. */
+const readers = 2
+
+/** So few alternatives are not shared among readers. */
+const leastShare = 16
+
 type Effectful<A> = Effect.Effect<A, EventStoreErrorReason>
 
 export class Lookups {
   private hasPartlyIndexed = false
+  /** Readers that read nothing at the moment. */
+  private free = readers
   private readonly queue = new CommitQueue<Lookup, Candidates>()
   private readonly newest: NewestEvents
   private readonly reader: EventReader
@@ -69,14 +77,22 @@ export class Lookups {
     })
   }
 
-  /** A reader: takes what waits, reads it, answers, for ever. */
-  readonly answer: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
+  /** Answers what is asked, for ever. */
+  readonly answer: Effect.Effect<never> = Effect.suspend(() =>
+    Effect.raceAll(Array.from({ length: readers }, () => this.answerGroups))
+  )
+
+  /** A reader: takes its share of what waits, reads it, answers. */
+  private readonly answerGroups: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
     while (true) {
       yield* this.queue.nonEmpty
       yield* Effect.yieldNow
-      const group = this.queue.take(groupWeight)
+      const share = Math.max(leastShare, Math.ceil(this.queue.weight / this.free))
+      const group = this.queue.take(Math.min(share, groupWeight))
       if (group.length === 0) continue
+      this.free--
       const answers = yield* Effect.exit(this.readGroup(group.map(({ request }) => request)))
+      this.free++
       for (const [index, { answer }] of group.entries()) {
         answer(Effect.map(answers, (candidates) => candidates[index]!))
       }

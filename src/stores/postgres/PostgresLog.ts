@@ -58,7 +58,7 @@ export class PostgresLog implements LogReading {
     this.lookups.close()
   }
 
-  /** A reader of what is asked for at the same time; any number of them may run. */
+  /** Reads what is asked for, for ever. */
   get answerLookups(): Effect.Effect<never> {
     return this.lookups.answer
   }

@@ -88,8 +88,6 @@ const open = (
         return indexing.committed(head)
       })
     )
-    // While the server answers one, the other takes what has come in the meantime.
-    yield* Effect.forkScoped(log.answerLookups)
     yield* Effect.forkScoped(log.answerLookups)
     yield* Effect.forkScoped(indexing.run)
     yield* Effect.forkScoped(wakeNowAndThen(changes, settings.pollInterval))
