@@ -1,4 +1,4 @@
-/** What somebody did to `Object.prototype` neither gets into a stored event nor keeps a part of it out. */
+/** What somebody did to `Object.prototype`, or does in a getter, neither gets into a stored event nor keeps a part of it out. */
 import assert from "node:assert/strict"
 import * as Result from "effect/Result"
 import { it } from "vitest"
@@ -40,4 +40,19 @@ it("an inherited property is no part of a payload", () => {
   withProperty("inherited", { value: 1, enumerable: true }, () => {
     assert.deepEqual(Object.keys(normalised({ own: 2 }, {}).payload as object), ["own"])
   })
+})
+
+it("a getter that validates something else leaves the path of an error alone", () => {
+  const inner = () => Result.isFailure(normaliseEvents([{ eventType: "", payload: 1 }], "inner", rules))
+  const payload = {
+    get first() {
+      return inner() && inner()
+    },
+    second: () => 1
+  }
+  const refused = normaliseEvents([{ eventType: "A", payload }], "outer", rules)
+  assert.equal(
+    Result.isFailure(refused) && "path" in refused.failure && refused.failure.path,
+    "outer[0].payload.second"
+  )
 })

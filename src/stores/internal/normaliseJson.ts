@@ -13,14 +13,19 @@ import * as Limits from "../Limits.ts"
 
 /** Runs a validation that throws reasons. Anything else that is thrown comes from the input itself: a getter, a proxy. */
 export const attempt = <A>(path: string, validate: (trail: Trail) => A): Result.Result<A, EventStoreErrorReason> => {
+  const trail = unused ?? new Trail()
+  unused = undefined
+  trail.begin(path)
   try {
-    return Result.succeed(validate(new Trail(path)))
+    return Result.succeed(validate(trail))
   } catch (thrown) {
     return Result.fail(
       thrown instanceof InvalidInput || thrown instanceof LimitExceeded
         ? thrown
         : new InvalidInput({ path, problem: "reading the value threw an error; pass plain data" })
     )
+  } finally {
+    unused = trail
   }
 }
 
@@ -29,12 +34,13 @@ const usualDepth = 6
 
 /** Where in the caller's arguments a validation is; rendered only when something is wrong there. */
 export class Trail {
-  private readonly root: string
+  private root = ""
   private readonly keys = new Array<string | number>(usualDepth)
   private length = 0
 
-  constructor(root: string) {
+  begin(root: string): void {
     this.root = root
+    this.length = 0
   }
 
   enter(key: string | number): void {
@@ -59,6 +65,9 @@ export class Trail {
     return this.keys.slice(0, this.length).reduce<string>((path, key) => path + step(key), this.root)
   }
 }
+
+/** A trail that no validation is on: a getter of the input may begin another validation before the first one ends. */
+let unused: Trail | undefined
 
 const step = (key: string | number): string =>
   typeof key === "number"
