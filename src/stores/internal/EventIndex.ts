@@ -56,6 +56,15 @@ export class EventIndex {
     return this.records.at(sequenceNumber - this.base - 1)
   }
 
+  /** Kibibytes of the payloads after that number. */
+  payloadsAfter(sequenceNumber: number): number {
+    let length = 0
+    for (let place = Math.max(0, sequenceNumber - this.base); place < this.size; place++) {
+      length += this.records.payloadLength(place)
+    }
+    return length / 1_024
+  }
+
   /** Adds the next record. */
   add(record: EventRecord, batchEnd: number, payloadLength?: number): void {
     this.records.push(record, batchEnd, payloadLength)

@@ -60,6 +60,11 @@ export class RecentEvents {
     return this.newer.lastMatch(query, span) ?? this.older.lastMatch(query, span)
   }
 
+  /** Kibibytes of the payloads after that number. */
+  payloadsAfter(sequenceNumber: number): number {
+    return this.older.payloadsAfter(sequenceNumber) + this.newer.payloadsAfter(sequenceNumber)
+  }
+
   /** Matches of a span that begins here, within one of the runs. */
   up(query: NormalisedQuery, span: Span, limit: number): StepUp {
     const run = this.runOf(span.after + 1)

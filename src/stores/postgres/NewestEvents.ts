@@ -22,7 +22,7 @@ export class NewestEvents {
   recent = new RecentEvents(0)
   /** How far the index reaches, as far as is known. */
   indexedThrough = 0
-  /** Kibibytes of payloads that were added since the index was last written. */
+  /** Kibibytes of payloads that the index does not reach yet, as far as is known. */
   unindexedPayloads = 0
   /** Events of a batch whose last ones are not known yet. What nobody may see in part is not among the newest events. */
   private begun: Array<StoredRecord> = []
@@ -54,7 +54,7 @@ export class NewestEvents {
   indexed(through: number): void {
     if (through <= this.indexedThrough) return
     this.indexedThrough = through
-    this.unindexedPayloads = 0
+    this.unindexedPayloads = this.recent.payloadsAfter(through)
   }
 
   /** Takes over the rows of a read that say what is new since `knownHead`. Throws `CorruptLog`. */

@@ -25,7 +25,7 @@ const indexingOfFour = Effect.gen(function* () {
   }
   const indexing = new Indexing(database as unknown as Database, statements("evolvent"), newest, 4)
   yield* Effect.forkScoped(indexing.run)
-  const commit = (head: number) =>
+  const commit = (head: number, payloadLength = 1) =>
     Effect.gen(function* () {
       while (newest.recent.head < head) {
         const sequenceNumber = newest.recent.head + 1
@@ -42,7 +42,7 @@ const indexingOfFour = Effect.gen(function* () {
             occurredAt: 0
           },
           sequenceNumber,
-          1
+          payloadLength
         )
         yield* indexing.committed(sequenceNumber)
       }
@@ -76,6 +76,21 @@ describe("the index", () => {
       yield* commit(8)
       yield* Deferred.succeed(asked[0]!, undefined)
       yield* eventually("the index is written again", () => asked.length === 2)
+    })
+  )
+
+  itEffect("is written for as many kibibytes as are enough, those included that came while it was written", () =>
+    Effect.gen(function* () {
+      const { asked, commit, newest } = yield* indexingOfFour
+      yield* commit(1, 5 * 1_024)
+      expect(asked.length).toBe(1)
+      yield* commit(2, 3 * 1_024)
+      yield* Deferred.succeed(asked[0]!, undefined)
+      yield* eventually("the index is known to be written", () => newest.indexedThrough === 1)
+      yield* commit(2)
+      expect(asked.length).toBe(1)
+      yield* commit(3, 1_024)
+      expect(asked.length).toBe(2)
     })
   )
 
