@@ -24,21 +24,22 @@ const random = (): number => {
 
 /** A new id for an event recorded at `millis` (since the Unix epoch). */
 export const makeEventId = (millis: number): string => {
-  if (millis > lastMillis) {
-    lastMillis = millis
-    counter = random() * 0x1_0000 + random() * 0x100 + random()
-  } else if (++counter > 0xffff_ffff) {
-    lastMillis++
-    counter = 0
-  }
-  writeHex(Math.floor(lastMillis / 0x1_0000), 0, 8)
-  writeHex(lastMillis & 0xffff, 9, 4)
+  if (millis > lastMillis) begin(millis, random() * 0x1_0000 + random() * 0x100 + random())
+  else if (++counter > 0xffff_ffff) begin(lastMillis + 1, 0)
   writeHex(0x7000 | (counter >>> 20), 14, 4)
   writeHex(0x8000 | ((counter >>> 6) & 0x3fff), 19, 4)
   writeHex(((counter & 0x3f) << 10) | (random() << 2) | (random() & 3), 24, 4)
   writeHex((random() << 8) | random(), 28, 4)
   writeHex((random() << 8) | random(), 32, 4)
   return layout.toString("latin1")
+}
+
+/** Writes the part that ids of one millisecond share. */
+const begin = (millis: number, first: number): void => {
+  lastMillis = millis
+  counter = first
+  writeHex(Math.floor(millis / 0x1_0000), 0, 8)
+  writeHex(millis & 0xffff, 9, 4)
 }
 
 const writeHex = (value: number, at: number, length: number): void => {

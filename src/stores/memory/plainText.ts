@@ -27,7 +27,8 @@ export const isEmpty = (object: object): boolean => {
 }
 
 const separator = 0
-const [quote, comma, colon, backslash, lastPrintable] = [0x22, 0x2c, 0x3a, 0x5c, 0x7e]
+const [quote, comma, colon, backslash] = [0x22, 0x2c, 0x3a, 0x5c]
+const [firstPrintable, lastPrintable] = [0x20, 0x7e]
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 const writeByte = (bytes: Buffer, at: number, byte: number): number => {
@@ -41,7 +42,7 @@ const writeText = (bytes: Buffer, at: number, text: string): number => {
   if (at + length > bytes.length) return bytes.length
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index)
-    if (code < 0x20 || code > lastPrintable || code === quote || code === backslash) return bytes.length
+    if (code < firstPrintable || code > lastPrintable || code === quote || code === backslash) return bytes.length
     bytes[at + index] = code
   }
   return at + length
