@@ -7,11 +7,11 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaParser from "effect/SchemaParser"
 import type { JsonValue } from "../../stores/Event.ts"
 import type { AnyEventDefinition, Decodable, EncodedEvent, EventValue, Upcast } from "../EventDefinition.ts"
 import type { DecodeProblem } from "../EventCatalogError.ts"
 import { DecodeError, EncodeError } from "../EventCatalogError.ts"
+import { payloadCodec } from "./payloadCodec.ts"
 import { issuePath } from "./issuePath.ts"
 
 /** The codec of one event type. */
@@ -24,11 +24,10 @@ export interface CompiledEvent {
 export const compileEvent = (eventType: string, definition: AnyEventDefinition): CompiledEvent => {
   const { schema, tags, version } = definition
   const upcasts = upcastsOf(eventType, definition)
-  const encodePayload = SchemaParser.encodeUnknownExit(schema)
-  const decodePayload = SchemaParser.decodeUnknownExit(schema)
+  const payloads = payloadCodec(schema)
 
   const encode = (payload: unknown): Result.Result<EncodedEvent, EncodeError> => {
-    const exit = encodePayload(payload)
+    const exit = payloads.encode(payload)
     if (Exit.isFailure(exit)) {
       return Result.fail(new EncodeError({ eventType, problem: "InvalidPayload", ...pathOf(exit.cause) }))
     }
@@ -47,7 +46,7 @@ export const compileEvent = (eventType: string, definition: AnyEventDefinition):
       if (Result.isFailure(upcasted)) return Result.fail(upcasted.failure)
       encoded = upcasted.success
     }
-    const exit = decodePayload(encoded)
+    const exit = payloads.decode(encoded)
     return Exit.isSuccess(exit)
       ? Result.succeed({ eventType, payload: exit.value })
       : Result.fail(decodeError(record, "InvalidPayload", pathOf(exit.cause)))
