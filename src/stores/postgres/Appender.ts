@@ -77,43 +77,48 @@ export class Appender {
     for (let alone = 0; ;) {
       yield* this.queue.nonEmpty
       if (alone % callsBetweenYields === 0) yield* Effect.yieldNow
-      const taken = this.queue.take(groupWeight)
-      const count = independent(
-        taken.map(({ request }) => request),
-        Math.max(this.log.recent.head, this.knownHead)
-      )
-      this.queue.putBack(taken.slice(count))
+      const taken = this.queue.take(groupWeight).map((call): Open => ({ call, toExamine: false }))
+      const count = this.independent(taken)
+      this.queue.putBack(taken.slice(count).map(({ call }) => call))
       if (count === 0) continue
       alone = count === 1 ? alone + 1 : 0
       // A defect is told to those whom it hits; the writer goes on.
-      yield* Effect.exit(this.settle(taken.slice(0, count).map((call) => ({ call, toExamine: false }))))
+      yield* Effect.exit(this.settle(taken.slice(0, count)))
     }
   })
 
+  /** How many of the calls, from the front, can go together. */
+  private independent(open: ReadonlyArray<Open>): number {
+    const requests = open.map(({ call }) => call.request)
+    return independent(requests, Math.max(this.log.recent.head, this.knownHead))
+  }
+
   /** Answers all of the calls. */
-  private readonly settle = Effect.fnUntraced(
-    { self: this },
-    function* (group: ReadonlyArray<Open>): Effect.fn.Return<void> {
-      let open = group
+  private settle(group: ReadonlyArray<Open>): Effect.Effect<void> {
+    let open = group
+    return Effect.gen({ self: this }, function* () {
       while (open.length > 0) {
         if (open.some(({ call }) => call.request.isDoubtful && call.request.timesSent > 1)) {
           yield* Effect.sleep(resolveInterval)
         }
-        const judged = yield* this.judge(open.filter(({ toRevise }) => toRevise === undefined))
-        const left = [...(yield* Effect.uninterruptible(this.send(judged)))]
+        const ready = open.filter(({ toRevise }) => toRevise === undefined)
+        // One that was decided again comes behind the others, with other events: they may not go together any more.
+        const count = open === group ? group.length : this.independent(ready)
+        const judged = yield* this.judge(ready.slice(0, count))
+        const left = [...(yield* Effect.uninterruptible(this.send(judged))), ...ready.slice(count)]
         for (const { call, toRevise } of open) {
           if (toRevise !== undefined) left.push(...(yield* Effect.uninterruptible(this.revise(call, toRevise))))
         }
         open = left
       }
-    },
-    (settled, group) =>
-      Effect.onExit(settled, (exit) =>
+    }).pipe(
+      Effect.onExit((exit) =>
         Effect.sync(() => {
-          if (Exit.isFailure(exit)) for (const { call } of group) call.answer(verdictAfter(exit, call.request))
+          if (Exit.isFailure(exit)) for (const { call } of open) call.answer(verdictAfter(exit, call.request))
         })
       )
-  )
+    )
+  }
 
   /** Looks up what has to be looked up, all at once. */
   private judge(open: ReadonlyArray<Open>): Effect.Effect<ReadonlyArray<Judged>> {

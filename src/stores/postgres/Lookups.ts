@@ -3,7 +3,9 @@
  * up to date, so an answer holds whatever was committed anywhere before it was asked for.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { CorruptLog, EventStoreErrorReason } from "../EventStoreError.ts"
+import { StoreClosed } from "../EventStoreError.ts"
 import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { NormalisedQuery } from "../internal/normaliseQuery.ts"
 import type { Span } from "../internal/reading.ts"
@@ -69,7 +71,7 @@ export class Lookups {
     ask: (text: string, values: Array<Parameter>) => Effect.Effect<Rows, E>
   ): Effect.Effect<void, E | CorruptLog> {
     return Effect.gen({ self: this }, function* () {
-      for (let head = Number.POSITIVE_INFINITY; head > this.newest.recent.head;) {
+      for (let head = Number.POSITIVE_INFINITY; head > this.newest.recent.head || !this.newest.isWhole;) {
         const known = this.newest.knownHead
         const rows = yield* ask(this.statements.read.text, this.parameters([]))
         head = (yield* parsed(() => this.newest.take(rows, known))).head
@@ -91,11 +93,16 @@ export class Lookups {
       const group = this.queue.take(Math.min(share, groupWeight))
       if (group.length === 0) continue
       this.free--
-      const answers = yield* Effect.exit(this.readGroup(group.map(({ request }) => request)))
-      this.free++
-      for (const [index, { answer }] of group.entries()) {
-        answer(Effect.map(answers, (candidates) => candidates[index]!))
-      }
+      const reading = Effect.onExit(this.readGroup(group.map(({ request }) => request)), (exit) =>
+        Effect.sync(() => {
+          this.free++
+          const answers = Exit.hasInterrupts(exit) ? Effect.fail(new StoreClosed()) : exit
+          for (const [index, { answer }] of group.entries()) {
+            answer(Effect.map(answers, (candidates) => candidates[index]!))
+          }
+        })
+      )
+      yield* Effect.exit(reading)
     }
   })
 
@@ -103,7 +110,7 @@ export class Lookups {
     { self: this },
     function* (group: ReadonlyArray<Lookup>): Effect.fn.Return<ReadonlyArray<Candidates>, EventStoreErrorReason> {
       const answers = yield* this.readOnce(group)
-      while (answers.head > this.newest.recent.head) yield* this.readOnce([])
+      while (answers.head > this.newest.recent.head || !this.newest.isWhole) yield* this.readOnce([])
       return answers.candidates
     }
   )

@@ -26,6 +26,8 @@ export class NewestEvents {
   unindexedPayloads = 0
   /** Events of a batch whose last ones are not known yet. What nobody may see in part is not among the newest events. */
   private begun: Array<StoredRecord> = []
+  /** The log's last number when they started over after the index, which may end within a batch. */
+  private startedOverAt = 0
   private readonly indexEvery: number
 
   constructor(indexEvery: number) {
@@ -35,6 +37,11 @@ export class NewestEvents {
   /** Up to here the events are known, the beginning of a batch included. */
   get knownHead(): number {
     return this.recent.head + this.begun.length
+  }
+
+  /** Whether they end with a whole batch. Nobody may take their last number for the log's as long as they do not. */
+  get isWhole(): boolean {
+    return this.recent.head >= this.startedOverAt
   }
 
   /** Adds a committed event, where it follows what is known. */
@@ -65,6 +72,7 @@ export class NewestEvents {
     if (through > this.knownHead) {
       this.recent = new RecentEvents(through)
       this.begun = []
+      this.startedOverAt = head
     }
     let expected = Math.max(knownHead, through) + 1
     if (head >= expected && rows[1]?.[0] !== "1") corrupt(expected, "the event is missing")

@@ -69,7 +69,9 @@ export class PostgresLog implements LogReading {
   }
 
   /** Brings the newest events up to date and gives the log's last number. */
-  readonly head: Effectful<number> = Effect.suspend(() => Effect.map(this.lookups.catchUp, () => this.recent.head))
+  readonly head: Effectful<number> = Effect.suspend(() =>
+    Effect.flatMap(this.lookups.catchUp, () => (this.newest.isWhole ? Effect.succeed(this.recent.head) : this.head))
+  )
 
   /** Brings the newest events up to date on a connection that somebody else holds. */
   readNewest<E>(
@@ -86,7 +88,7 @@ export class PostgresLog implements LogReading {
       const step = yield* this.older(query, way, { after: position, upTo: noLimit })
       for (const record of step.records) records.push(record)
       position = step.position
-    } while (position < this.recent.base)
+    } while (position < this.recent.base || !this.newest.isWhole)
     const { head } = this.recent
     for (const record of this.recent.collect(query, { after: position, upTo: head })) records.push(record)
     const earlier =

@@ -4,12 +4,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type { EventRecord } from "../Event.ts"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { ConditionalAppendConflict, CorruptLog, IdempotencyMismatch } from "../EventStoreError.ts"
 import { toResult } from "../internal/appending.ts"
 import type { Idempotency } from "../internal/idempotency.ts"
+import type { NormalisedEvent } from "../internal/normaliseEvents.ts"
 import { findGivenId, givenIds } from "../internal/normaliseEvents.ts"
+import { canonicalJson } from "../internal/normaliseQuery.ts"
 import type { AppendCondition } from "../internal/StoreBackend.ts"
 import { uuids } from "./arrays.ts"
 import type { Database, Rows } from "./Database.ts"
@@ -51,8 +54,12 @@ export const examine = (
       const refused = findGivenId(request.batches, request.pathOf, (eventId) => taken.has(eventId))
       if (refused !== undefined) return Result.fail(refused)
     }
-    const conflict = request.condition === undefined ? undefined : yield* checkContext(log, prepared, request.condition)
-    if (conflict === undefined) return undefined
+    const changed = request.condition === undefined ? undefined : yield* checkContext(log, prepared, request.condition)
+    if (changed === undefined) return undefined
+    // The caller knows nothing of what it was decided on again: it is told of all that has come since its own position.
+    const { callers = request.condition! } = prepared
+    const conflict =
+      callers === request.condition ? changed : ((yield* checkContext(log, prepared, callers)) ?? changed)
     // An earlier try may have been committed in the meantime, and be what the conflict is with.
     const late = prepared.isDoubtful ? yield* ownBatches(log, prepared, yield* find, commitId) : undefined
     return late === undefined ? Result.fail(conflict) : Result.succeed(late)
@@ -80,12 +87,13 @@ const ownBatches = (log: PostgresLog, { request }: PreparedRequest, found: Rows,
     if (first === undefined) return undefined
     let after = Number(first[1]) - 1
     const results: Array<AppendResult> = []
-    yield* log.head
+    const head = yield* log.head
     for (const batch of request.batches) {
       const upTo = after + batch.length
+      if (upTo > head) return undefined
       const stored = yield* log.between({ after, upTo })
       const isOwn = stored.every(
-        ({ batchEnd, record }, index) => record.eventId === batch[index]!.eventId && batchEnd === upTo
+        ({ batchEnd, record }, index) => batchEnd === upTo && isRecordOf(batch[index]!, record)
       )
       if (!isOwn) return undefined
       results.push(toResult(stored.map(({ record }) => record)))
@@ -93,6 +101,18 @@ const ownBatches = (log: PostgresLog, { request }: PreparedRequest, found: Rows,
     }
     return results
   })
+
+/** An id that the caller gave may be another event's. */
+const isRecordOf = (event: NormalisedEvent, record: EventRecord): boolean =>
+  record.eventId === event.eventId && (!event.idGiven || contentOf(record) === contentOf(event))
+
+const contentOf = ({
+  eventType,
+  metadata,
+  payload,
+  schemaVersion,
+  tags
+}: Omit<NormalisedEvent, "eventId" | "idGiven">) => canonicalJson([eventType, payload, tags, schemaVersion, metadata])
 
 /** The conflict; `undefined` when the context's version is the expected one, up to the head that is noted in the request. */
 const checkContext = (log: PostgresLog, prepared: PreparedRequest, condition: AppendCondition) =>

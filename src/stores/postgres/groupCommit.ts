@@ -30,6 +30,8 @@ interface PreparedEvent {
 /** A request on its way into the log. */
 export interface PreparedRequest {
   readonly request: AppendRequest
+  /** What the caller stands on: another condition than the request's where it was decided again. */
+  readonly callers: AppendCondition | undefined
   readonly events: ReadonlyArray<PreparedEvent>
   /** What the context is found by; `undefined` where any event may belong to it. */
   readonly alternatives: ReadonlyArray<Alternative> | undefined
@@ -45,7 +47,7 @@ export interface PreparedRequest {
 }
 
 /** Writes the JSON and the keys of a request. */
-export const prepareRequest = (request: AppendRequest): PreparedRequest => {
+export const prepareRequest = (request: AppendRequest, callers = request.condition): PreparedRequest => {
   let weight = 0
   const events = request.batches.flatMap((batch) =>
     batch.map((event, index): PreparedEvent => {
@@ -57,6 +59,7 @@ export const prepareRequest = (request: AppendRequest): PreparedRequest => {
   const { condition } = request
   return {
     request,
+    callers,
     events,
     alternatives: condition === undefined ? [] : alternativesOf(condition.query, false),
     weight,
@@ -102,6 +105,9 @@ const givenNames = ({ batches, idempotency }: AppendRequest): ReadonlyArray<stri
   return names
 }
 
+/** Events that are looked through under the log's lock at most, as far as this process knows: the index finds them without it. */
+const farBehind = 16_384
+
 /**
  * Checks a context as far as the newest events in memory reach. Says whether it has to be looked up: when too little is known of
  * it, or when it has changed.
@@ -111,7 +117,7 @@ export const checkRecent = (prepared: PreparedRequest, recent: RecentEvents, kno
   if (condition === undefined) return false
   const { checkedThrough } = prepared
   if (checkedThrough === undefined || checkedThrough > Math.max(recent.head, knownHead)) return true
-  if (checkedThrough < recent.base) return true
+  if (checkedThrough < recent.base || checkedThrough < knownHead - farBehind) return true
   if (checkedThrough >= recent.head) return false
   if (recent.lastMatch(condition.query, { after: checkedThrough, upTo: recent.head }) !== undefined) return true
   prepared.checkedThrough = recent.head

@@ -33,7 +33,7 @@ export const revise = (
     readonly log: PostgresLog
     readonly lockTimeout: number
   },
-  { request }: PreparedRequest,
+  { callers, request }: PreparedRequest,
   conflict: ConditionalAppendConflict,
   sending: (revised: PreparedRequest) => void
 ): Effect.Effect<Revised, Failure | StoreUnavailable | CorruptLog> =>
@@ -47,11 +47,14 @@ export const revise = (
       if (batches === undefined) return decided(Result.fail(current ?? conflict))
       if (Result.isFailure(batches)) return decided(Result.fail(batches.failure))
       if (batches.success.length === 0) return decided(Result.succeed([]))
-      const prepared = prepareRequest({
-        ...request,
-        batches: batches.success,
-        condition: { ...condition, expected: current!.actual, seenHead: current!.headSequenceNumber }
-      })
+      const prepared = prepareRequest(
+        {
+          ...request,
+          batches: batches.success,
+          condition: { ...condition, expected: current!.actual, seenHead: current!.headSequenceNumber }
+        },
+        callers
+      )
       prepared.timesSent++
       sending(prepared)
       const { statement, values } = writing([prepared], statements, lockTimeout)

@@ -41,7 +41,7 @@ class Submission {
     this.callback = callback
   }
 
-  submit(connection: Connection): null {
+  submit(connection: Connection): Error | null {
     if (this.name === undefined && this.values.length === 0) {
       connection.query(this.text)
       return null
@@ -52,6 +52,9 @@ class Submission {
       connection.bind({ statement: this.name, values: this.values, valueMapper: toParameter })
       connection.execute({})
       connection.sync()
+    } catch (error) {
+      // More than a message holds.
+      return error as Error
     } finally {
       connection.stream.uncork()
     }
