@@ -160,6 +160,8 @@ export const make = (
         const mostAttempts = yield* count(options.attempts ?? 10, "options.attempts", 1)
         const deadline = now() + (yield* millis(options.deadline ?? Duration.seconds(30), "options.deadline"))
         return yield* Effect.callback<Outcome<any, any>, any>((resume) => {
+          // The fiber may have yielded since it was asked the first time.
+          if (isClosed) return resume(closed)
           const lane = laneOf(context, query)
           if (lane.length >= waitingPerContext) {
             return resume(Effect.fail(new Overloaded({ decider: decider.name, waiting: lane.length })))
@@ -232,8 +234,11 @@ const contextOf = (
   const context = Result.try({
     try: (): CommandContext => {
       const view: View.Any = decider.view(command)
-      const query = stream === undefined ? view.query : EventQuery.withTags(stream)
-      const canonical = stream === undefined ? view.canonicalQuery : EventQuery.canonical(query)
+      // All that is made of the query is made of it as it is now: a fold is kept under its canonical text.
+      const query = EventQuery.copied(stream === undefined ? view.query : EventQuery.withTags(stream))
+      const canonical = EventQuery.canonical(query)
+      for (const part of view.parts) void part.matcher
+      void view.key
       return { view, query, context: canonical, stream }
     },
     catch: (thrown) => thrown
@@ -251,7 +256,7 @@ const keyOf = (
 ): Effect.Effect<IdempotencyKey, EventStoreError> =>
   Effect.fromResult(checkKey(given)).pipe(
     Effect.mapError(fromReason),
-    Effect.map((key) => new IdempotencyKey(key, decider.name, command, firstOutcome(store, context)))
+    Effect.map((key) => new IdempotencyKey(key, decider.name, command, context.stream, firstOutcome(store, context)))
   )
 
 const millis = (duration: Duration.Input, path: string): Effect.Effect<number, EventStoreError> =>

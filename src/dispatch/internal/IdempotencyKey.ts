@@ -26,10 +26,11 @@ export class IdempotencyKey {
     key: string,
     decider: string,
     command: unknown,
+    stream: string | undefined,
     repeat: (key: IdempotencyKey) => IdempotencyKey["repeat"]
   ) {
     this.tag = tagOf(key)
-    this.metadata = { idempotencyKey: key, idempotencyFingerprint: fingerprintOf(decider, command) }
+    this.metadata = { idempotencyKey: key, idempotencyFingerprint: fingerprintOf(decider, command, stream) }
     this.repeat = repeat(this)
   }
 
@@ -59,9 +60,10 @@ const tagOf = (key: string): string => {
 }
 
 /** Of the decider's name and of what JSON shows of the command; of the name alone where that is nothing. */
-const fingerprintOf = (decider: string, command: unknown): string => {
+const fingerprintOf = (decider: string, command: unknown, stream: string | undefined): string => {
   const text = Result.try({ try: () => JSON.stringify(command, inOrder), catch: () => undefined })
-  return sha256(JSON.stringify([decider, Result.getOrElse(text, () => null) ?? null]))
+  const shown = Result.getOrElse(text, () => null) ?? null
+  return sha256(JSON.stringify(stream === undefined ? [decider, shown] : [decider, shown, stream]))
 }
 
 /** Members in the order of their names, whole numbers of any size as texts. */

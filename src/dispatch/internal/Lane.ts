@@ -109,12 +109,15 @@ export class Lane {
     }
   }
 
-  private *round(commands: ReadonlyArray<Command>): Effect.fn.Return<void, EventStoreError> {
+  private *round(entered: ReadonlyArray<Command>): Effect.fn.Return<void, EventStoreError> {
+    let commands = entered
     const known = this.fold
     let isFresh = known === undefined || !commands.every(({ view }) => known.has(view))
     let fold = isFresh ? yield* this.read(commands) : known!
     yield* this.findKeys(commands, fold.head)
     while (true) {
+      // Who was withdrawn, or told that the dispatcher is closed, while this was read.
+      commands = commands.filter((command) => this.waiting.has(command))
       const judgements = decideRound(commands, fold, this.inContext)
       if (judgements.some((judgement) => "batch" in judgement)) return yield* this.commit(commands, fold, judgements)
       // An append checks by itself that the fold is the context, a rejection does not: one that is answered must have
@@ -141,9 +144,11 @@ export class Lane {
     let standing = judgements
     this.committing = new Set(commands)
     const revise = (conflict: ConditionalAppendConflict) => {
-      if (commands.some((command) => command.attempts >= command.mostAttempts)) return undefined
+      // Those that have no attempt left stay behind and are told so; the others do not pay for that.
+      const willing = commands.filter((command) => command.attempts < command.mostAttempts)
+      if (willing.length === 0) return undefined
       current = this.interfered(commands, fold, conflict)
-      standing = decideRound(commands, current, this.inContext)
+      standing = decideRound(willing, current, this.inContext)
       return batchesOf(standing)
     }
     return this.environment.store
@@ -247,6 +252,8 @@ export class Lane {
     if (reason._tag === "ConditionalAppendConflict") return this.afterConflict(commands, reason)
     this.fold = undefined
     this.environment.cache.delete(this.context)
+    // A conflict under the lock may have shown what was never committed.
+    for (const command of commands) command.first = undefined
     const isOnesFault = reason._tag === "InvalidInput" || reason._tag === "LimitExceeded"
     if (isOnesFault && commands.length > 1) {
       this.roundSize = commands.length >> 1

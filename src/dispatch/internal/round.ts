@@ -46,7 +46,7 @@ export const decideRound = (
     }
     if (command.expected !== undefined && working !== fold) break
     command.attempts += 1
-    const { judgement, after } = judge(command, working, inContext)
+    const { judgement, after } = judgeSafely(command, working, inContext)
     judgements.push(judgement)
     if (key !== undefined && "batch" in judgement) taken.add(key.tag)
     working = after
@@ -57,6 +57,15 @@ export const decideRound = (
 interface Judged {
   readonly judgement: Judgement
   readonly after: ContextFold
+}
+
+/** What user code gives back may be anything: it must not hit the other commands of the lane. */
+const judgeSafely = (command: Command, fold: ContextFold, inContext: InContext): Judged => {
+  try {
+    return judge(command, fold, inContext)
+  } catch (thrown) {
+    return { judgement: { command, answer: () => Effect.die(thrown) }, after: fold }
+  }
 }
 
 const judge = (command: Command, fold: ContextFold, inContext: InContext): Judged => {

@@ -23,6 +23,9 @@ import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
 /** Rows looked at in one step. */
 const rowsPerStep = 1_000
 
+/** Payloads of events that wait in memory, in kibibytes: with more of them the index is written, however few events they are. */
+const mostUnindexedKibibytes = 32_768
+
 /** Candidates to try before the index is asked for the types as well: see `expressionsOf`. */
 const fewCandidates = 128
 
@@ -116,7 +119,10 @@ export class SqliteLog {
   /** Writes the index for what waits, if that is enough. The last thing in a transaction before `commit`. */
   writeIndex(): void {
     const { head } = this.recent
-    if (head - this.indexedThrough < this.indexEvery) return
+    const isEnough =
+      head - this.indexedThrough >= this.indexEvery ||
+      this.recent.payloadsAfter(this.indexedThrough) >= mostUnindexedKibibytes
+    if (!isEnough) return
     for (let number = this.indexedThrough + 1; number <= head; number++) {
       const { words, complete } = wordsOf(this.recent.at(number))
       this.sql.insertWords.run(number, words)

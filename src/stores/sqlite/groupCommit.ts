@@ -22,6 +22,8 @@ export interface PreparedRequest {
   readonly texts: ReadonlyArray<ReadonlyArray<EventText>>
   /** Events and kibibytes: what a group is bounded by. */
   readonly weight: number
+  /** Whether it was decided again in a transaction that was undone: its first batches are not what the caller takes for recorded. */
+  wasRevised: boolean
 }
 
 export type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
@@ -36,7 +38,7 @@ export const prepareRequest = (request: AppendRequest): PreparedRequest => {
       return text
     })
   )
-  return { request, texts, weight }
+  return { request, texts, weight, wasRevised: false }
 }
 
 /** Commits a group; one verdict a request, or `Locked` when nothing was done because another process writes. */
@@ -63,15 +65,23 @@ export const commitGroup = (
   if (Result.isSuccess(committed)) return written.success
   if (isRefusal(committed.failure)) return afterFailure(log, group, occurredAt, committed.failure, head)
   attempt("roll back", () => log.rollback(head))
-  return written.success.map((verdict) => doubtful(verdict, head))
+  return written.success.map((verdict) => doubtful(verdict, head, committed.failure as EventStoreErrorReason))
 }
 
-/** What was recorded after `head` may be lost; a refusal, and the result of an earlier commit, stand. */
-const doubtful = (verdict: Verdict, head: number): Verdict => {
-  const first = Result.isSuccess(verdict) ? verdict.success[0] : undefined
-  return first === undefined || first.firstSequenceNumber <= head
-    ? verdict
-    : Result.fail(new CommitUnknown({ commitId: first.commitId }))
+/**
+ * What was recorded after `head` may be lost, and so may be what a conflict was with, or what a revision to nothing was decided on. Any
+ * other refusal, and the result of an earlier commit, stand.
+ */
+const doubtful = (verdict: Verdict, head: number, failure: EventStoreErrorReason): Verdict => {
+  if (Result.isFailure(verdict)) {
+    const { failure: reason } = verdict
+    return reason._tag === "ConditionalAppendConflict" && reason.headSequenceNumber > head
+      ? Result.fail(failure)
+      : verdict
+  }
+  const first = verdict.success[0]
+  if (first === undefined) return Result.fail(failure)
+  return first.firstSequenceNumber <= head ? verdict : Result.fail(new CommitUnknown({ commitId: first.commitId }))
 }
 
 /** Whether a failed COMMIT surely did nothing. After an I/O error it may yet turn up, when the log is recovered. */
@@ -79,10 +89,14 @@ const isRefusal = (failure: EventStoreErrorReason | Locked): boolean =>
   failure._tag === "Locked" || failure._tag === "StorageFull"
 
 /** Judges one request and inserts its events. */
-const apply = (log: SqliteLog, source: ContextSource, prepared: PreparedRequest, occurredAt: number): Verdict =>
-  Result.map(admit(source, prepared.request), (admitted) =>
-    admitted instanceof Repeated ? admitted.results : insert(log, prepared, admitted, occurredAt)
-  )
+const apply = (log: SqliteLog, source: ContextSource, prepared: PreparedRequest, occurredAt: number): Verdict => {
+  const { batches, condition } = prepared.request
+  const admitted = admit(source, prepared.request)
+  const isAsSubmitted = Result.isSuccess(admitted) && admitted.success === batches
+  if (isAsSubmitted && prepared.wasRevised) return Result.fail(new StoreBusy({ waitedMs: 0 }))
+  if (!isAsSubmitted && condition?.revise !== undefined) prepared.wasRevised = true
+  return Result.map(admitted, (it) => (it instanceof Repeated ? it.results : insert(log, prepared, it, occurredAt)))
+}
 
 /** The log as it is at the moment, what earlier requests of the group have inserted included. */
 const contextSource = (log: SqliteLog): ContextSource => ({
