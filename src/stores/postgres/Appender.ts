@@ -96,20 +96,29 @@ export class Appender {
   /** Answers all of the calls. */
   private settle(group: ReadonlyArray<Open>): Effect.Effect<void> {
     let open = group
+    /** What was sent may have been committed: an interruption waits until it is noted who is open now. */
+    const takingOver = (
+      sending: Effect.Effect<ReadonlyArray<Open>>,
+      openNow: (left: ReadonlyArray<Open>) => typeof open
+    ) => Effect.uninterruptible(Effect.map(sending, (left) => void (open = openNow(left))))
     return Effect.gen({ self: this }, function* () {
       while (open.length > 0) {
         if (open.some(({ call }) => call.request.isDoubtful && call.request.timesSent > 1)) {
           yield* Effect.sleep(resolveInterval)
         }
         const ready = open.filter(({ toRevise }) => toRevise === undefined)
+        const toDecideAgain = open.filter(({ toRevise }) => toRevise !== undefined)
         // One that was decided again comes behind the others, with other events: they may not go together any more.
         const count = open === group ? group.length : this.independent(ready)
         const judged = yield* this.judge(ready.slice(0, count))
-        const left = [...(yield* Effect.uninterruptible(this.send(judged))), ...ready.slice(count)]
-        for (const { call, toRevise } of open) {
-          if (toRevise !== undefined) left.push(...(yield* Effect.uninterruptible(this.revise(call, toRevise))))
+        const rest = [...ready.slice(count), ...toDecideAgain]
+        yield* takingOver(this.send(judged), (left) => [...left, ...rest])
+        for (const one of toDecideAgain) {
+          yield* takingOver(this.revise(one.call, one.toRevise!), (left) => [
+            ...open.filter((other) => other !== one),
+            ...left
+          ])
         }
-        open = left
       }
     }).pipe(
       Effect.onExit((exit) =>

@@ -44,6 +44,21 @@ describe("the newest events", () => {
       expect([newest.recent.base, newest.recent.head, newest.knownHead]).toEqual([10, 12, 13])
     })
   )
+
+  itEffect("are not whole where the index ends within a batch, until they come to the log's end", () =>
+    Effect.sync(() => {
+      const newest = new NewestEvents(1_024)
+      newest.take(answerOf(3, 0, range(1, 3)), 0)
+      expect(newest.isWhole).toBe(true)
+      newest.take(answerOf(12, 10, [11]), 3)
+      expect([newest.recent.head, newest.isWhole]).toEqual([10, false])
+      // The answer to a read that was sent before that one.
+      newest.take(answerOf(11, 10, [11]), 3)
+      expect(newest.isWhole).toBe(false)
+      newest.take(answerOf(12, 10, [12]), 11)
+      expect([newest.recent.head, newest.isWhole]).toEqual([12, true])
+    })
+  )
 })
 
 describe("a store that another one's appends come to by the thousand", () => {
