@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type { ConditionalAppendConflict, EventStoreErrorReason, StoreUnavailable } from "../EventStoreError.ts"
+import { LimitExceeded } from "../EventStoreError.ts"
 import { CommitQueue } from "../internal/CommitQueue.ts"
 import type { AppendRequest } from "../internal/StoreBackend.ts"
 import type { Answer, Call, Judged, Open } from "./answering.ts"
@@ -27,6 +28,18 @@ import type { Statements } from "./statements.ts"
 
 /** Events and kibibytes of one group. */
 const groupWeight = 4_096
+
+/** An append is one message to PostgreSQL, which takes no more than 1 GiB: 512 MiB of JSON leave room for the rest. */
+const mostBytes = 536_870_912
+
+/** The weight up to which nobody has to count them. */
+const certainlySmall = 65_536
+
+const bytesOf = ({ events }: PreparedRequest): number => {
+  let bytes = 0
+  for (const { text } of events) for (const part of Object.values(text)) bytes += Buffer.byteLength(part as string)
+  return bytes
+}
 
 /** Calls that come one by one are committed at once; after so many of them other work gets its turn. */
 const callsBetweenYields = 8
@@ -66,7 +79,17 @@ export class Appender {
   readonly commit = (request: AppendRequest): Effect.Effect<Answer, EventStoreErrorReason> =>
     Effect.suspend(() => {
       const prepared = prepareRequest(request)
-      return this.queue.submit(prepared, prepared.weight)
+      const actual = prepared.weight < certainlySmall ? 0 : bytesOf(prepared)
+      return actual > mostBytes
+        ? Effect.fail(
+            new LimitExceeded({
+              path: request.pathOf(0, 0).replace(/\[.*/, ""),
+              what: "bytes of JSON in one append",
+              limit: mostBytes,
+              actual
+            })
+          )
+        : this.queue.submit(prepared, prepared.weight)
     })
 
   /**

@@ -29,7 +29,7 @@ const contentOf = (query: RawQuery, schema: string) =>
       [
         "SELECT nspname, nspacl, nspowner FROM pg_namespace WHERE oid = $1::regnamespace",
         `SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute AS a
-         JOIN pg_class AS c ON c.oid = attrelid WHERE relnamespace = $1::regnamespace ORDER BY 1::text, 2`,
+         JOIN pg_class AS c ON c.oid = attrelid WHERE relnamespace = $1::regnamespace ORDER BY attrelid::regclass::text, attname`,
         "SELECT proname, prosrc, proacl FROM pg_proc WHERE pronamespace = $1::regnamespace ORDER BY 1, 2",
         `SELECT tgname, tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
          WHERE relnamespace = $1::regnamespace ORDER BY 1`
