@@ -137,7 +137,7 @@ const writeGroups = (
         }).pipe(Effect.onInterrupt(() => Effect.sync(() => answerAll(Effect.fail(new StoreClosed())))))
       )
       if (Exit.isFailure(verdicts)) {
-        if (Cause.hasDies(verdicts.cause)) log.reset()
+        if (Cause.hasDies(verdicts.cause)) attempt("roll back", () => log.reset())
         answerAll(Effect.failCause(verdicts.cause))
         continue
       }
