@@ -193,7 +193,7 @@ const compose = <State, Event>(
 ): View<State, Event> =>
   new PartsView({
     name,
-    query: views.length === 0 ? Query.ofTypes() : Query.or(...views.map((view) => view.query)),
+    query: Query.or(...views.map((view) => view.query)),
     initial: join(views.map((view) => view.initial)),
     parts: views.flatMap((view) => view.parts),
     join: (states) => {

@@ -2,8 +2,8 @@
  * Queries over events: plain, serialisable data, builders for it, and the pure matcher that is the meaning of a query.
  *
  * Filters are OR-ed. Inside one filter the event types are OR-ed, the payload predicates are OR-ed, the tags are AND-ed,
- * and the three constraints are AND-ed (contract section 3). In the terms of the DCB specification a query is a list of
- * query items, and `appendIf` with a query and a context version is its append condition.
+ * and the three constraints are AND-ed (the contract's "Matching"). In the terms of the DCB specification a query is a
+ * list of query items, and `appendIf` with a query and a context version is its append condition.
  */
 import * as Result from "effect/Result"
 import type { EventRecord, JsonValue } from "./Event.ts"
@@ -16,7 +16,7 @@ import { canonicalText, identifyingText, normaliseQuery } from "./internal/norma
 export interface EventFilter {
   /** The event has one of these types. `[]` matches nothing. */
   readonly eventTypes?: ReadonlyArray<string> | undefined
-  /** The payload contains one of these values, by recursive subset (contract section 3, rules 4 to 7). `[]` matches nothing. */
+  /** The payload contains one of these values, by recursive subset ("Matching", rules 4 to 7). `[]` matches nothing. */
   readonly payloadPredicates?: ReadonlyArray<JsonValue> | undefined
   /** The event has all of these tags. `[]` does not constrain. */
   readonly tags?: ReadonlyArray<string> | undefined
@@ -47,11 +47,13 @@ export const withTags = (...tags: ReadonlyArray<string>): EventQuery => make({ t
 /** The events whose payload contains one of these values. */
 export const withPayload = (...payloadPredicates: ReadonlyArray<JsonValue>): EventQuery => make({ payloadPredicates })
 
-/** The events that one of the queries matches. Read cursors are not kept. */
-export const or = (...queries: ReadonlyArray<EventQuery>): EventQuery =>
-  queries.some((query) => (query.filters ?? []).length === 0)
+/** The events that one of the queries matches: none without queries. Read cursors are not kept. */
+export const or = (...queries: ReadonlyArray<EventQuery>): EventQuery => {
+  if (queries.length === 0) return ofTypes()
+  return queries.some((query) => (query.filters ?? []).length === 0)
     ? all
     : { filters: queries.flatMap((query) => query.filters ?? []) }
+}
 
 /** The same query, returning only records after `sequenceNumber`. */
 export const after = (query: EventQuery, sequenceNumber: number): EventQuery => ({

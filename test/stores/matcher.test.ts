@@ -108,6 +108,13 @@ describe("the matcher", () => {
       { numRuns: 1_000 }
     )
   })
+
+  it("matches nothing where there is no alternative, and everything where one is all events", () => {
+    const candidate = { eventType: "A", payload: null, tags: [] }
+    assert.equal(EventQuery.matches(EventQuery.or(), candidate), false)
+    assert.equal(EventQuery.matches(EventQuery.or(EventQuery.or(), EventQuery.ofTypes("A")), candidate), true)
+    assert.equal(EventQuery.matches(EventQuery.or(EventQuery.ofTypes("B"), EventQuery.all), candidate), true)
+  })
 })
 
 const shuffled = <A>(from: Choices, items: ReadonlyArray<A>): Array<A> => {
