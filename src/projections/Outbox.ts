@@ -78,6 +78,7 @@ export interface Outbox<Reaction, R = never> {
   /** Milliseconds. */
   readonly timeout: number
   readonly concurrency: number
+  /** Milliseconds, where it is given. */
   readonly lease: Duration.Input | undefined
 }
 
@@ -89,7 +90,7 @@ export type Requirements<O extends Any> = O extends Outbox<any, infer R> ? R : n
 
 /** Makes an outbox. Throws where an option is not allowed, which is a mistake in the program. */
 export const make = <Reaction, R = never>(definition: Definition<Reaction, R>): Outbox<Reaction, R> => {
-  const { backOff, carryOut, lease, reactor } = definition
+  const { backOff, carryOut, lease, reactor, start = "head" } = definition
   const named = reactor.parts.map(({ name }) => JSON.stringify(name)).join(", ")
   const refuse = (problem: string): never => {
     throw new Error(`outbox of ${named}: ${problem}`)
@@ -112,7 +113,7 @@ export const make = <Reaction, R = never>(definition: Definition<Reaction, R>): 
   return {
     reactor,
     carryOut,
-    start: definition.start ?? "head",
+    start: ["beginning", "head"].includes(start) ? start : refuse('start must be "beginning" or "head"'),
     attempts: count("attempts", definition.attempts ?? 10),
     backOff: {
       first: millis("backOff.first", backOff?.first ?? "1 second", 0),
@@ -120,7 +121,7 @@ export const make = <Reaction, R = never>(definition: Definition<Reaction, R>): 
     },
     timeout: millis("timeout", definition.timeout ?? "1 minute", 1),
     concurrency: count("concurrency", definition.concurrency ?? 8),
-    lease
+    lease: lease === undefined ? undefined : millis("lease", lease, 100)
   }
 }
 

@@ -71,7 +71,7 @@ export interface TransactionalDefinition<C extends EventCatalog.Any, R> extends 
   readonly setup?: ((transaction: ProjectionTransaction) => Work<R>) | undefined
   /** Empties the query model, or drops it: before a rebuild, after which `setup` runs again. */
   readonly reset?: ((transaction: ProjectionTransaction) => Work<R>) | undefined
-  /** Runs when this version is put in use: replace a view, drop the old version's tables. */
+  /** Runs when this version is put in use: replace a view, move an alias. */
   readonly activate?: ((transaction: ProjectionTransaction) => Work<R>) | undefined
   /** Handles the events of one committed batch that match. What it writes and the cursor are committed together. */
   readonly handle: (
@@ -176,6 +176,7 @@ const problemOf = (definition: Definition<unknown>): string | undefined => {
     name,
     onFailure = "stop",
     partitions = 1,
+    query,
     start = "beginning",
     timeout,
     version = 1
@@ -185,6 +186,8 @@ const problemOf = (definition: Definition<unknown>): string | undefined => {
     return `the name must be well-formed text of 1 to ${mostNameBytes} bytes, no NUL`
   if (!Number.isSafeInteger(version) || version < 1) return "the version must be a whole number from 1"
   if (typeof events?.decode !== "function") return "events must be an event catalog"
+  const refused = query === undefined ? undefined : refusalOf(query)
+  if (refused !== undefined) return refused
   if (typeof definition.handle !== "function") return "it needs a handler"
   for (const option of ["setup", "reset", "activate", "key"] as const) {
     if (definition[option] !== undefined && typeof definition[option] !== "function")
@@ -198,6 +201,15 @@ const problemOf = (definition: Definition<unknown>): string | undefined => {
   if (key === undefined && partitions > 1) return "several partitions need a key to divide the events by"
   if (key === undefined && onFailure === "park") return "to park events it needs a key, behind which later ones wait"
   return undefined
+}
+
+/** Why a stream would refuse the query. */
+const refusalOf = (query: EventQuery.EventQuery): string | undefined => {
+  const checked = EventQuery.matcher(query)
+  if (Result.isFailure(checked)) return checked.failure.message
+  return (query.minSequenceNumber ?? 0) === 0
+    ? undefined
+    : "query.minSequenceNumber: `start` says where it starts; leave the read cursor out"
 }
 
 const isTime = (timeout: Duration.Input): boolean =>

@@ -3,10 +3,13 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import * as EventCatalog from "../../src/decider/EventCatalog.ts"
 import * as Projection from "../../src/projections/Projection.ts"
+import * as EventQuery from "../../src/stores/EventQuery.ts"
 import { hostile } from "../../src/testing/conformance/expectations.ts"
 
 const Events = EventCatalog.make({ Sold: Schema.Struct({ seat: Schema.Int }) })
 const sound = { name: "sold", events: Events, handle: () => undefined }
+
+const manyTypes = Array.from({ length: 10_001 }, (_, number) => `Sold${number}`)
 
 const faults: ReadonlyArray<readonly [string, object, RegExp]> = [
   ["an empty name", { name: "" }, /the name/],
@@ -17,6 +20,14 @@ const faults: ReadonlyArray<readonly [string, object, RegExp]> = [
   ["a version of 0", { version: 0 }, /the version/],
   ["a version of 1.5", { version: 1.5 }, /the version/],
   ["no catalog", { events: undefined }, /catalog/],
+  ["a query that is none", { query: "Sold" }, /^projection "sold": query: expected a query/],
+  ["a misspelt query", { query: { filters: [{ tag: ["a"] }] } }, /^projection "sold": query\.filters\[0\]/],
+  [
+    "a filter of too many types",
+    { query: EventQuery.ofTypes(...manyTypes) },
+    /^projection "sold": query\.filters.*: at most 10000/
+  ],
+  ["a query with a read cursor", { query: EventQuery.after(EventQuery.all, 7) }, /"sold": query\.minSequenceNumber/],
   ["no handler", { handle: undefined }, /handler/],
   ["a setup that is no function", { setup: "CREATE TABLE" }, /setup/],
   ["a key that is no function", { key: "seat" }, /key/],
@@ -47,6 +58,8 @@ describe("a definition", () => {
       onFailure: "park"
     } as const
     expect(Projection.make({ ...sound, ...options, timeout: "1 millis" }).version).toBe(7)
+    const query = EventQuery.after(EventQuery.ofTypes("Sold"), 0)
+    expect(Projection.make({ ...sound, query }).query).toBe(query)
     expect(Projection.make(sound)).toMatchObject({ version: 1, partitions: 1, onFailure: "stop", start: "beginning" })
   })
 })
