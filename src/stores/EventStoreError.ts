@@ -1,5 +1,5 @@
 /**
- * `EventStoreError`, the one error of an event store, and the closed union of its reasons (contract section 5).
+ * `EventStoreError`, the one error of an event store, and the closed union of its reasons (the contract's "Errors").
  *
  * Each reason says whether the same call may be tried again (`retryable`), whether it may have been committed in spite of
  * the error (`mayHaveCommitted`), and in its message what to do next. Messages carry numbers and names, never payloads,
@@ -184,7 +184,7 @@ export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>("evolvent
   }
 }
 
-/** The durable stream's name belongs to another query (D4). */
+/** The durable stream's name belongs to another query, or the projection to another number of partitions (D4). */
 export class DurableStreamMismatch extends Schema.TaggedError<DurableStreamMismatch>("evolvent/DurableStreamMismatch")(
   "DurableStreamMismatch",
   { stream: Schema.String }
@@ -192,11 +192,14 @@ export class DurableStreamMismatch extends Schema.TaggedError<DurableStreamMisma
   readonly retryable = false
   readonly mayHaveCommitted = false
   override get message() {
-    return `The durable stream ${JSON.stringify(this.stream)} was registered with another query: use a new name for a new query.`
+    return (
+      `The durable stream ${JSON.stringify(this.stream)} was registered with another query or number of partitions: ` +
+      "use a new name or, for a projection, raise its version."
+    )
   }
 }
 
-/** The durable stream is already active in this process (D5). */
+/** The durable stream is already active in this store (D5). */
 export class DurableStreamActive extends Schema.TaggedError<DurableStreamActive>("evolvent/DurableStreamActive")(
   "DurableStreamActive",
   { stream: Schema.String }
@@ -218,7 +221,8 @@ export class CursorAheadOfLog extends Schema.TaggedError<CursorAheadOfLog>("evol
   override get message() {
     return (
       `The durable stream ${JSON.stringify(this.stream)} has seen ${this.cursor}, the log ends at ${this.headSequenceNumber}: ` +
-      "the log was replaced by an older one; rebuild what the stream feeds and start it under a new name."
+      "the log was replaced by an older one; rebuild what the stream feeds and start it under a new name " +
+      "or, for a projection, raise its version."
     )
   }
 }

@@ -82,7 +82,9 @@ export const prepareSchema = (database: Database.Database, prefix: string, logId
     const has = checkFormat(database, prefix, found[0])
     for (const [index, { name, since, sql }] of wanted.entries()) {
       if (found[index] === (since <= has ? sql : undefined)) continue
-      mismatch(`${name} is not the one that evolvent creates: choose another tablePrefix.`)
+      mismatch(
+        `${name} is missing, or not as evolvent made it: restore it, or a backup; another tablePrefix is another, empty log.`
+      )
     }
     if (has === format) return
     for (const { since, sql } of wanted) if (since > has) database.exec(sql)

@@ -9,7 +9,7 @@ import { checkWhole } from "../internal/options.ts"
 export interface SqliteOptions extends StoreOptions {
   /** Path of the database file, on a local disk. Created with mode 0600 when it does not exist. */
   readonly file: string
-  /** What the names of the tables begin with: `^[a-z_][a-z0-9_]{0,47}$`. Default: `evolvent`. */
+  /** What the names of the tables begin with: `^[a-z_][a-z0-9_]{0,47}$`, not `sqlite_` or `pg_` in front. Default: `evolvent`. */
   readonly tablePrefix?: string | undefined
   /**
    * `FULL`: every answered append is on disk. `NORMAL`: a power failure, not a crash of the process, may lose the last

@@ -107,6 +107,15 @@ describe("a database is refused and not changed", () => {
     itEffect(`when ${name}`, () => Effect.flatMap(logWith(sql), refusal))
   }
 
+  itEffect("with the name of the trigger that is missing, and what to do", () =>
+    Effect.gen(function* () {
+      const file = yield* logWith("DROP TRIGGER evolvent_no_update")
+      expect(yield* refusal(file)).toBe(
+        "evolvent_no_update is missing, or not as evolvent made it: restore it, or a backup; another tablePrefix is another, empty log."
+      )
+    })
+  )
+
   itEffect("when it is no database at all", () =>
     Effect.gen(function* () {
       const file = yield* temporaryFile
