@@ -20,7 +20,7 @@ export interface SqliteOptions extends StoreOptions {
   readonly busyTimeout?: number | undefined
   /** Milliseconds between two looks for other processes' commits while a stream waits. Default: 20. */
   readonly pollInterval?: number | undefined
-  /** Size of SQLite's page cache in KiB. Default: 65,536. */
+  /** Size of SQLite's page cache in KiB, at least 1,024. Default: 65,536. */
   readonly cacheKibibytes?: number | undefined
   /** Events that may wait in memory before they are written to the index, 1 to 65,536. Default: 512. */
   readonly indexEvery?: number | undefined
