@@ -1,6 +1,6 @@
 /**
  * The type of payload predicates: which JSON values can be contained in an encoded payload, by the recursive subset of
- * the store contract (section 3, rules 4 to 7). Objects by some of their properties, arrays by some of their elements.
+ * the store contract ("Matching", rules 4 to 7). Objects by some of their properties, arrays by some of their elements.
  */
 import type { JsonScalar, JsonValue } from "../stores/Event.ts"
 

@@ -1,5 +1,5 @@
 /**
- * The limits of the contract (section 6), equal in all stores. Crossing one is `LimitExceeded`, before anything is stored.
+ * The limits of the contract, equal in all stores. Crossing one is `LimitExceeded`, before anything is stored.
  */
 
 /** Bytes of an event type, tag, durable stream name or idempotency key, as UTF-8. At least 1. */

@@ -1,5 +1,5 @@
 /**
- * What a query means, written a second time from the contract's section 3 and from nothing else: slow, obvious, and
+ * What a query means, written a second time from the contract's "Matching" and from nothing else: slow, obvious, and
  * independent of the library's own matcher. It takes valid input only.
  */
 import type { EventFilter, EventQuery } from "../../src/stores/EventQuery.ts"

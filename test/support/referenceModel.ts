@@ -70,7 +70,7 @@ export interface ModelRecord {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Contract section 7: `undefined` properties are dropped, `-0` becomes 0, everything else stays. */
+/** The contract's "Input": `undefined` properties are dropped, `-0` becomes 0, everything else stays. */
 export const normalise = (value: unknown): unknown => {
   if (typeof value === "number") return value + 0
   if (typeof value !== "object" || value === null) return value

@@ -1,5 +1,5 @@
 /**
- * The pure matcher: what a normalised query means (contract section 3). Both sides are normalised, so every object is
+ * The pure matcher: what a normalised query means (the contract's "Matching"). Both sides are normalised, so every object is
  * plain, every number finite and `-0` does not occur. The stores' indexes only narrow down; this decides.
  */
 import type { EventRecord, JsonValue } from "../Event.ts"

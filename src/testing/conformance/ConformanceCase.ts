@@ -17,7 +17,7 @@ export type OpenStore = Effect.Effect<EventStore, EventStoreError, Scope.Scope>
 export interface StoreHarness {
   /** Opens a store on a new, empty log; each time another one. */
   readonly make: OpenStore
-  /** The same with a limit of its own for payloads (contract section 6). */
+  /** The same with a limit of its own for payloads (the contract's "Limits"). */
   readonly makeWithMaxPayloadBytes: (maxPayloadBytes: number) => OpenStore
   /**
    * Creates a new, empty log that outlives the stores opened on it, and gives what opens a store on it: any number of times,
@@ -37,7 +37,7 @@ export interface StoreHarness {
 export interface ConformanceCase {
   /** What holds, as a sentence. */
   readonly name: string
-  /** The rule of the contract, for example `A3`; `3.4` is rule 4 of its section 3, `6` and `7` are its tables. */
+  /** The rule of the contract, for example `A3`; `3.4` is rule 4 of its "Matching", `5`, `6` and `7` are its tables of errors, limits and input. */
   readonly rule: string
   /** What the harness must bring beyond `make`. */
   readonly needs: "reopen" | "makeDamaged" | undefined

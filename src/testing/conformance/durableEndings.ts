@@ -1,4 +1,4 @@
-/** How durable streams end: unsubscribed, also by their own handlers, and with their store, whatever is under way (S4, section 7). */
+/** How durable streams end: unsubscribed, also by their own handlers, and with their store, whatever is under way (S4, 7). */
 import assert from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** What errors say, and what they do not: flags, messages, and no word of a payload (contract section 5). */
+/** What errors say, and what they do not: flags, messages, and no word of a payload (the contract's "Errors"). */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -1,5 +1,5 @@
 /**
- * Events that stores like to disagree on (contract section 7), as tables: what is accepted comes back exactly, what is
+ * Events that stores like to disagree on (rule 7), as tables: what is accepted comes back exactly, what is
  * refused is refused before anything is stored.
  */
 import type { JsonValue } from "../../stores/Event.ts"

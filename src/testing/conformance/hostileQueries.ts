@@ -1,4 +1,4 @@
-/** Every store gives the same answer to inputs that stores like to disagree on: queries, positions, options (section 7). */
+/** Every store gives the same answer to inputs that stores like to disagree on: queries, positions, options (rule 7). */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Query from "../../stores/EventQuery.ts"

@@ -10,7 +10,7 @@ import type { Call } from "./repeatExpectation.ts"
 
 const [placed, second] = order as [NewEvent, NewEvent]
 
-/** The same content in other words: see section 7 of the contract for what is normalised. */
+/** The same content in other words: see the contract's "Input" for what is normalised. */
 const sameContent: ReadonlyArray<readonly [what: string, events: ReadonlyArray<NewEvent>]> = [
   ["a copy", structuredClone(order)],
   [

@@ -1,4 +1,4 @@
-/** Closing a store: what is under way, what comes after, and handlers that close their own store (contract section 7). */
+/** Closing a store: what is under way, what comes after, and handlers that close their own store (rule 7). */
 import assert from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

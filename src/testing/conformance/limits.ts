@@ -1,4 +1,4 @@
-/** Every limit of the contract (section 6), at its edge and one past it. */
+/** Every limit of the contract (rule 6), at its edge and one past it. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import type { EventFilter } from "../../stores/EventQuery.ts"

@@ -1,4 +1,4 @@
-/** Which events a query matches: filters, types and tags, and text (contract section 3, rules 1 to 3 and 7). */
+/** Which events a query matches: filters, types and tags, and text (the contract's "Matching", rules 1 to 3 and 7). */
 import * as Effect from "effect/Effect"
 import * as Query from "../../stores/EventQuery.ts"
 import { onStore } from "./ConformanceCase.ts"

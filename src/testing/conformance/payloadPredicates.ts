@@ -1,4 +1,4 @@
-/** Payload predicates: recursive subset, types and numbers (contract section 3, rules 4 to 6). */
+/** Payload predicates: recursive subset, types and numbers (the contract's "Matching", rules 4 to 6). */
 import * as Effect from "effect/Effect"
 import type { JsonValue } from "../../stores/Event.ts"
 import * as Query from "../../stores/EventQuery.ts"

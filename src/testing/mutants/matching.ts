@@ -1,4 +1,4 @@
-/** Mutants with a naive idea of which events a query matches (contract section 3). */
+/** Mutants with a naive idea of which events a query matches (the contract's "Matching"). */
 import type { EventRecord, JsonValue } from "../../stores/Event.ts"
 import { matchesFilter } from "../../stores/internal/match.ts"
 import type { NormalisedFilter, NormalisedQuery } from "../../stores/internal/normaliseQuery.ts"

@@ -1,4 +1,4 @@
-/** Mutants that forget that a store can be closed, opened again, and be one of several on a log (A1, C2, S2, section 7). */
+/** Mutants that forget that a store can be closed, opened again, and be one of several on a log (A1, C2, S2, 7). */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { ChangeSignal } from "../../stores/internal/ChangeSignal.ts"
