@@ -16,7 +16,7 @@ export type SqlRow = Readonly<Record<string, unknown>>
 
 /** A statement that failed. The driver's own error, which may quote values, is its `cause` and is never printed. */
 export class SqlError extends Schema.TaggedError<SqlError>("evolvent/SqlError")("SqlError", {
-  /** The driver's code: an SQLSTATE, or for example `SQLITE_CONSTRAINT_UNIQUE`. */
+  /** The driver's code: an SQLSTATE, or for example `SQLITE_CONSTRAINT_UNIQUE`; `INVALID_STATEMENT` where SQLite's driver refuses it. */
   code: Schema.String
 }) {
   override get message() {
