@@ -20,6 +20,7 @@ import type * as View from "../decider/View.ts"
 import * as EventQuery from "../stores/EventQuery.ts"
 import { EventStore } from "../stores/EventStore.ts"
 import { EventStoreError, fromReason, InvalidInput, StoreClosed } from "../stores/EventStoreError.ts"
+import { copyQuery } from "../stores/internal/copyQuery.ts"
 import { traced } from "../stores/tracing.ts"
 import { CommandMetadata } from "./CommandMetadata.ts"
 import { Command } from "./internal/Command.ts"
@@ -234,12 +235,13 @@ const contextOf = (
   const context = Result.try({
     try: (): CommandContext => {
       const view: View.Any = decider.view(command)
-      // All that is made of the query is made of it as it is now: a fold is kept under its canonical text.
-      const query = EventQuery.copied(stream === undefined ? view.query : EventQuery.withTags(stream))
-      const canonical = EventQuery.canonical(query)
+      const live = stream === undefined ? view.query : EventQuery.withTags(stream)
+      const query = Result.getOrThrowWith(copyQuery(live), fromReason)
+      // The command may change after the call. A fold is kept under the text of its query, so that the view has to match by the
+      // same query: what it makes of it when first asked, it makes now.
       for (const part of view.parts) void part.matcher
       void view.key
-      return { view, query, context: canonical, stream }
+      return { view, query, context: EventQuery.canonical(query), stream }
     },
     catch: (thrown) => thrown
   })

@@ -88,11 +88,5 @@ export const canonical = (query: EventQuery): string => canonicalText(orThrow(no
 /** Tells queries apart like `canonical`, in 1,024 characters at the most: what is kept with a cursor. */
 export const identifying = (query: EventQuery): string => identifyingText(orThrow(normaliseQuery(query, "query")))
 
-/** The query as it is now, whatever becomes of what it was made of. Throws the typed error of a query that is refused. */
-export const copied = (query: EventQuery): EventQuery => {
-  const { filters } = orThrow(normaliseQuery(query, "query"))
-  return filters === undefined ? all : filters.length === 0 ? ofTypes() : { filters }
-}
-
 const orThrow = <A>(result: Result.Result<A, EventStoreErrorReason>): A =>
   Result.getOrThrowWith(result, (reason) => new EventStoreError({ reason }))

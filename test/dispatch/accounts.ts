@@ -87,7 +87,7 @@ export const takeNote = Decider.make({
 
 export interface Misbehave {
   readonly account: string
-  readonly how: "throwInDecide" | "throwInView" | "refusedQuery" | "invalidPayload" | "unknownType"
+  readonly how: "throwInDecide" | "throwInView" | "refusedQuery" | "invalidPayload" | "unknownType" | "noDecision"
 }
 
 export const misbehave = Decider.make({
@@ -101,6 +101,7 @@ export const misbehave = Decider.make({
   evolve: {},
   decide: ({ account, how }) => {
     if (how === "throwInDecide") throw new Error("a bug in decide")
+    if (how === "noDecision") return undefined as never
     if (how === "unknownType") return Decider.accept({ eventType: "Forged", payload: {} } as never)
     return Decider.accept(AccountEvents.Deposited({ account, amount: 0.5 }))
   }

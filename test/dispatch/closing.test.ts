@@ -3,10 +3,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
 import * as MemoryStore from "../../src/stores/memory/MemoryStore.ts"
-import { closable } from "../../src/testing/conformance/expectations.ts"
+import { closable, inTime, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
 import { deposit } from "./accounts.ts"
 import { dispatcherOn, makeGate, started, watch } from "./watchedStore.ts"
@@ -38,6 +39,25 @@ describe("a closed dispatcher", () => {
       for (const fiber of waiting) expect(yield* Fiber.join(fiber)).toMatchObject(storeClosed)
       yield* close
       expect((yield* watched.foreign.query()).headSequenceNumber ?? 0).toBeLessThanOrEqual(1)
+    })
+  )
+
+  itEffect("answers every command, wherever its own fiber or that of the lane has yielded", () =>
+    Effect.gen(function* () {
+      const store = yield* MemoryStore.make()
+      const atMost = (operations: number) => Effect.provideService(Scheduler.MaxOpsBeforeYield, operations)
+      for (const operations of range(5, 60)) {
+        for (const [ofCommand, ofLane] of [
+          [operations, 1_000],
+          [1_000, operations]
+        ] as const) {
+          const scope = yield* Scope.make()
+          const { dispatch } = yield* Scope.provide(dispatcherOn(store), scope).pipe(atMost(ofLane))
+          const answer = yield* started(Effect.exit(dispatch(deposit, command)).pipe(atMost(ofCommand)))
+          yield* Scope.close(scope, Exit.void)
+          yield* inTime(Fiber.join(answer), `the answer where a fiber yields after ${operations} operations`)
+        }
+      }
     })
   )
 

@@ -91,6 +91,14 @@ describe("a command of a round", () => {
     })
   )
 
+  itEffect("dies alone when its decide gives no decision", () =>
+    Effect.gen(function* () {
+      const dispatcher = yield* watchedDispatcher()
+      const bad = dispatcher.dispatch(misbehave, { account: "a", how: "noDecision" })
+      expect(defectOf(yield* between(dispatcher, bad))).toBeInstanceOf(TypeError)
+    })
+  )
+
   itEffect("dies alone of what its context throws, and fails where its query is refused", () =>
     Effect.gen(function* () {
       const dispatcher = yield* watchedDispatcher()

@@ -1,12 +1,15 @@
 /** Folded contexts are kept: a command whose context is known costs no read, and is decided on the truth all the same. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
 import { buyTicket } from "../../examples/tickets/buyTicket.ts"
 import { SaleId, TicketEvents, TicketId } from "../../examples/tickets/events.ts"
 import { openSale } from "../../examples/tickets/openSale.ts"
+import * as Decider from "../../src/decider/Decider.ts"
+import * as EventQuery from "../../src/stores/EventQuery.ts"
 import { itEffect } from "../support/it.ts"
-import { deposit, depositEvent, everything, takeNote, withdraw, withdrawalEvent } from "./accounts.ts"
-import { watchedDispatcher } from "./watchedStore.ts"
+import { AccountEvents, deposit, depositEvent, everything, takeNote, withdraw, withdrawalEvent } from "./accounts.ts"
+import { started, watchedDispatcher } from "./watchedStore.ts"
 
 const one = { account: "a", amount: 1 }
 
@@ -32,6 +35,29 @@ describe("a context that is known", () => {
       expect(accepted).toMatchObject({ position: 5, state: { deposits: 4 }, attempts: 2 })
       expect(watched.appends.length).toBe(3)
       expect(watched.queries.length).toBe(1)
+    })
+  )
+
+  itEffect("is that of the command as it was dispatched, whatever becomes of the command", () =>
+    Effect.gen(function* () {
+      const { outcome, watched } = yield* watchedDispatcher()
+      const depositOnce = Decider.make({
+        name: "DepositOnce",
+        events: AccountEvents,
+        context: ({ where }: { where: { account: string } }) => EventQuery.withPayload(where),
+        initial: 0,
+        evolve: { Deposited: (deposits) => deposits + 1 },
+        decide: ({ where }, deposits) =>
+          deposits === 0
+            ? Decider.accept(AccountEvents.Deposited({ ...where, amount: 1 }))
+            : Decider.reject("deposited before")
+      })
+      yield* watched.foreign.append([depositEvent("a", 1)])
+      const command = { where: { account: "a" } }
+      const answer = yield* started(outcome(depositOnce, command))
+      command.where.account = "b"
+      expect(yield* Fiber.join(answer)).toMatchObject({ _tag: "Rejected" })
+      expect(yield* outcome(depositOnce, { where: { account: "a" } })).toMatchObject({ _tag: "Rejected" })
     })
   )
 

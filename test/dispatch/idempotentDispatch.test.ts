@@ -9,7 +9,7 @@ import type { Dispatcher } from "../../src/dispatch/Dispatcher.ts"
 import type { Outcome } from "../../src/dispatch/Outcome.ts"
 import * as EventQuery from "../../src/stores/EventQuery.ts"
 import type { EventStore } from "../../src/stores/EventStore.ts"
-import { fromReason, StoreUnavailable } from "../../src/stores/EventStoreError.ts"
+import { ConditionalAppendConflict, fromReason, StoreBusy, StoreUnavailable } from "../../src/stores/EventStoreError.ts"
 import * as MemoryStore from "../../src/stores/memory/MemoryStore.ts"
 import { logOf, times } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
@@ -156,6 +156,16 @@ for (const { make, name, reopen } of stores) {
         ])
         expect([first, second]).toMatchObject([{ _tag: "Accepted" }, { reason: { _tag: "IdempotencyMismatch" } }])
         expect(yield* logOf(watched.foreign)).toHaveLength(2)
+      })
+    )
+
+    itEffect("must be for the same stream", () =>
+      Effect.gen(function* () {
+        const { dispatch, dispatchToStream } = yield* setUp
+        const mismatch = { reason: { _tag: "IdempotencyMismatch", idempotencyKey: "k" } }
+        yield* dispatchToStream(deposit, streamOf("a"), five, key)
+        expect(yield* Effect.flip(dispatchToStream(deposit, streamOf("b"), five, key))).toMatchObject(mismatch)
+        expect(yield* Effect.flip(dispatch(deposit, five, key))).toMatchObject(mismatch)
       })
     )
 
@@ -368,6 +378,29 @@ describe("an idempotency key", () => {
       const error = yield* Effect.flip(dispatch(wide(256), five, { idempotencyKey: "too many" }))
       expect(error).toMatchObject({ reason: { _tag: "LimitExceeded", limit: 256, actual: 257 } })
       expect(yield* dispatch(wide(256), five)).toMatchObject({ position: 4 })
+    })
+  )
+
+  itEffect("is not taken by what a conflict showed that was not committed after all", () =>
+    Effect.gen(function* () {
+      const undone = yield* Effect.flatMap(setUp, ({ dispatch }) => dispatch(deposit, five, key))
+      const tail = undone._tag === "Accepted" ? undone.eventRecords : []
+      for (const next of [
+        (store: EventStore) => store.append([depositEvent("a", 1)]),
+        () => Effect.fail(fromReason(new StoreBusy({ waitedMs: 0 })))
+      ]) {
+        const { store } = yield* setUp
+        let calls = 0
+        const appendBatchesIf: EventStore["appendBatchesIf"] = (batches, context, expected, options) => {
+          const append = store.appendBatchesIf(batches, context, expected, options)
+          if (calls++ > 0) return append
+          options!.revise!(ConditionalAppendConflict.withTail({ expected, actual: 1, headSequenceNumber: 1 }, tail))
+          return Effect.andThen(next(store), append)
+        }
+        const { dispatch } = yield* dispatcherOn({ ...store, appendBatchesIf })
+        yield* dispatch(deposit, five, key)
+        expect((yield* logOf(store)).at(-1)).toMatchObject({ tags: [streamOf("a"), "idempotency:k"] })
+      }
     })
   )
 

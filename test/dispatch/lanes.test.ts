@@ -160,6 +160,20 @@ describe("the lane of a context", () => {
     })
   )
 
+  itEffect("does not decide a command that is interrupted while the context is read, and goes on", () =>
+    Effect.gen(function* () {
+      const { dispatch, watched } = yield* watchedDispatcher()
+      const gate = yield* makeGate
+      watched.beforeQuery = gate.pass
+      const withdrawn = yield* started(dispatch(deposit, { account: "a", amount: 1 }))
+      yield* gate.reached
+      const next = yield* started(dispatch(deposit, { account: "a", amount: 2 }))
+      yield* Fiber.interrupt(withdrawn)
+      yield* gate.open
+      expect(yield* Fiber.join(next)).toMatchObject({ position: 1, state: { deposits: 1 }, attempts: 1 })
+    })
+  )
+
   itEffect("finishes what it commits though the command was interrupted, and goes on", () =>
     Effect.gen(function* () {
       const { dispatch, watched } = yield* watchedDispatcher()

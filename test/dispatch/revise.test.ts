@@ -87,6 +87,20 @@ for (const { name, make, makeWithMaxPayloadBytes } of stores) {
       })
     )
 
+    itEffect("is made for the others where one has used up its attempts", () =>
+      Effect.gen(function* () {
+        const { dispatch, watched } = yield* setUp()
+        once(watched, depositEvent("a", 1))
+        const [error, accepted] = yield* atOnce([
+          Effect.flip(dispatch(deposit, { account: "a", amount: 7 }, { attempts: 1 })),
+          dispatch(deposit, { account: "a", amount: 8 })
+        ])
+        expect(error).toMatchObject({ _tag: "RetriesExhausted", attempts: 1, inTheWay: [{ sequenceNumber: 2 }] })
+        expect(accepted).toMatchObject({ position: 3, attempts: 2, state: { deposits: 3 } })
+        expect(watched.appends).toEqual([1, 2])
+      })
+    )
+
     itEffect("refuses a revision that the stream has left behind", () =>
       Effect.gen(function* () {
         const { dispatchToStream, watched } = yield* setUp()

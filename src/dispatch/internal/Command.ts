@@ -57,6 +57,12 @@ export class Command {
     this.resume(answer)
   }
 
+  /** Forgets what was seen of its key. */
+  forgetKey(): void {
+    this.first = undefined
+    this.keyIsFreeUpTo = -1
+  }
+
   /** Remembers what changed the context. */
   wasInterfered(tail: ReadonlyArray<EventRecord>): void {
     this.lastFailure = undefined

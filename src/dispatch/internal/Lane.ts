@@ -77,7 +77,11 @@ export class Lane {
 
   /** Runs rounds until nobody waits, then calls `whenIdle` in the same breath. */
   drain(whenIdle: () => void): Effect.Effect<void> {
-    return Effect.gen(() => this.rounds(whenIdle))
+    // An interruption may come before the commit that was to be made has begun.
+    return Effect.ensuring(
+      Effect.gen(() => this.rounds(whenIdle)),
+      this.nothingIsCommitted
+    )
   }
 
   private *rounds(whenIdle: () => void): Effect.fn.Return<void> {
@@ -143,10 +147,13 @@ export class Lane {
     let current = fold
     let standing = judgements
     this.committing = new Set(commands)
+    const unrepeated = commands.filter(({ first }) => first === undefined)
     const revise = (conflict: ConditionalAppendConflict) => {
       // Those that have no attempt left stay behind and are told so; the others do not pay for that.
       const willing = commands.filter((command) => command.attempts < command.mostAttempts)
       if (willing.length === 0) return undefined
+      // It may be asked for again, when what the conflict before showed was not committed after all.
+      for (const command of unrepeated) command.forgetKey()
       current = this.interfered(commands, fold, conflict)
       standing = decideRound(willing, current, this.inContext)
       return batchesOf(standing)
@@ -160,10 +167,12 @@ export class Lane {
       .pipe(
         Effect.tap(() => (current === fold ? Effect.void : countConflict)),
         Effect.map((results) => this.finish(current, standing, results)),
-        Effect.ensuring(Effect.sync(() => (this.committing = new Set()))),
+        Effect.ensuring(this.nothingIsCommitted),
         Effect.uninterruptible
       )
   }
+
+  private readonly nothingIsCommitted = Effect.sync(() => (this.committing = new Set()))
 
   private interfered(
     commands: ReadonlyArray<Command>,
@@ -252,8 +261,8 @@ export class Lane {
     if (reason._tag === "ConditionalAppendConflict") return this.afterConflict(commands, reason)
     this.fold = undefined
     this.environment.cache.delete(this.context)
-    // A conflict under the lock may have shown what was never committed.
-    for (const command of commands) command.first = undefined
+    // A conflict under the lock may have shown what was not committed after all.
+    for (const command of commands) command.forgetKey()
     const isOnesFault = reason._tag === "InvalidInput" || reason._tag === "LimitExceeded"
     if (isOnesFault && commands.length > 1) {
       this.roundSize = commands.length >> 1

@@ -59,7 +59,7 @@ interface Judged {
   readonly after: ContextFold
 }
 
-/** What user code gives back may be anything: it must not hit the other commands of the lane. */
+/** User code may throw, and what it gives may be anything: that hits its own command, and no other of the lane. */
 const judgeSafely = (command: Command, fold: ContextFold, inContext: InContext): Judged => {
   try {
     return judge(command, fold, inContext)
@@ -79,16 +79,15 @@ const judge = (command: Command, fold: ContextFold, inContext: InContext): Judge
   }
   const state = fold.stateOf(view)
   if (Result.isFailure(state)) return failed(state.failure)
-  const decision = decide(command, state.success)
-  if (Result.isFailure(decision)) return failed(decision.failure)
-  if (decision.success._tag === "Reject") {
-    const rejected = { _tag: "Rejected", rejection: decision.success.rejection, attempts: command.attempts }
+  const decision = command.decider.decide(command.command, state.success) as Decision<unknown, unknown>
+  if (decision._tag === "Reject") {
+    const rejected = { _tag: "Rejected", rejection: decision.rejection, attempts: command.attempts }
     return answered(() => Effect.succeed(rejected))
   }
-  if (decision.success.events.length === 0) return answered(nothingToDo(state.success, command.attempts))
-  const encoded = encodeAll(command, decision.success.events)
+  if (decision.events.length === 0) return answered(nothingToDo(state.success, command.attempts))
+  const encoded = encodeAll(command, decision.events)
   if (Result.isFailure(encoded)) return failed(encoded.failure)
-  if (stream !== undefined && !encoded.success.every(inContext)) return failed(new Bug(outsideStream(command, stream)))
+  if (stream !== undefined && !encoded.success.every(inContext)) throw outsideStream(command, stream)
   const after = fold.after(encoded.success.filter(inContext))
   const stateAfter = after.stateOf(view)
   if (Result.isFailure(stateAfter)) return failed(stateAfter.failure)
@@ -106,22 +105,15 @@ const nothingToDo =
   (position) =>
     Effect.succeed({ _tag: "NothingToDo", state, position, attempts })
 
-const decide = (command: Command, state: unknown): Result.Result<Decision<unknown, unknown>, Bug> =>
-  Result.try({
-    try: () => command.decider.decide(command.command, state) as Decision<unknown, unknown>,
-    catch: (thrown) => new Bug(thrown)
-  })
-
 const encodeAll = (
   command: Command,
   emitted: ReadonlyArray<unknown>
-): Result.Result<ReadonlyArray<EncodedEvent>, EncodeError | Bug> => {
+): Result.Result<ReadonlyArray<EncodedEvent>, EncodeError> => {
   const encoded: Array<EncodedEvent> = []
   for (const event of emitted) {
-    const next = Result.try({ try: () => command.decider.events.encode(event), catch: (thrown) => new Bug(thrown) })
+    const next = command.decider.events.encode(event)
     if (Result.isFailure(next)) return Result.fail(next.failure)
-    if (Result.isFailure(next.success)) return Result.fail(next.success.failure)
-    encoded.push(command.key === undefined ? next.success.success : tagged(next.success.success, command.key.tag))
+    encoded.push(command.key === undefined ? next.success : tagged(next.success, command.key.tag))
   }
   return Result.succeed(encoded)
 }

@@ -5,7 +5,7 @@
  */
 import * as Result from "effect/Result"
 import type { AppendResult } from "../EventStore.ts"
-import type { EventStoreErrorReason } from "../EventStoreError.ts"
+import type { EventStoreErrorReason, StorageFull } from "../EventStoreError.ts"
 import { CommitUnknown, StoreBusy } from "../EventStoreError.ts"
 import type { ContextSource } from "../internal/appending.ts"
 import { admit, record, Repeated } from "../internal/appending.ts"
@@ -22,7 +22,7 @@ export interface PreparedRequest {
   readonly texts: ReadonlyArray<ReadonlyArray<EventText>>
   /** Events and kibibytes: what a group is bounded by. */
   readonly weight: number
-  /** Whether it was decided again in a transaction that was undone: its first batches are not what the caller takes for recorded. */
+  /** Whether it has been decided again. Its first batches are then not what the caller takes for recorded. */
   wasRevised: boolean
 }
 
@@ -63,21 +63,21 @@ export const commitGroup = (
   if (Result.isFailure(written)) return afterFailure(log, group, occurredAt, written.failure, head)
   const committed = attempt("commit", () => log.commit())
   if (Result.isSuccess(committed)) return written.success
-  if (isRefusal(committed.failure)) return afterFailure(log, group, occurredAt, committed.failure, head)
+  const { failure } = committed
+  if (isRefusal(failure)) return afterFailure(log, group, occurredAt, failure, head)
   attempt("roll back", () => log.rollback(head))
-  return written.success.map((verdict) => doubtful(verdict, head, committed.failure as EventStoreErrorReason))
+  return written.success.map((verdict) => doubtful(verdict, head, failure))
 }
 
 /**
- * What was recorded after `head` may be lost, and so may be what a conflict was with, or what a revision to nothing was decided on. Any
- * other refusal, and the result of an earlier commit, stand.
+ * What was recorded after `head` may be lost, and so may be what a conflict was with, or what a revision to nothing was
+ * decided on: these fail as the COMMIT did. Any other refusal, and the result of an earlier commit, stand.
  */
 const doubtful = (verdict: Verdict, head: number, failure: EventStoreErrorReason): Verdict => {
   if (Result.isFailure(verdict)) {
-    const { failure: reason } = verdict
-    return reason._tag === "ConditionalAppendConflict" && reason.headSequenceNumber > head
-      ? Result.fail(failure)
-      : verdict
+    const { failure: refusal } = verdict
+    const isInDoubt = refusal._tag === "ConditionalAppendConflict" && refusal.headSequenceNumber > head
+    return isInDoubt ? Result.fail(failure) : verdict
   }
   const first = verdict.success[0]
   if (first === undefined) return Result.fail(failure)
@@ -85,16 +85,19 @@ const doubtful = (verdict: Verdict, head: number, failure: EventStoreErrorReason
 }
 
 /** Whether a failed COMMIT surely did nothing. After an I/O error it may yet turn up, when the log is recovered. */
-const isRefusal = (failure: EventStoreErrorReason | Locked): boolean =>
+const isRefusal = (failure: EventStoreErrorReason | Locked): failure is Locked | StorageFull =>
   failure._tag === "Locked" || failure._tag === "StorageFull"
 
-/** Judges one request and inserts its events. */
+/**
+ * Judges one request and inserts its events. One that was decided again in a transaction that was undone, and now would be committed
+ * as it was submitted, is to be tried anew.
+ */
 const apply = (log: SqliteLog, source: ContextSource, prepared: PreparedRequest, occurredAt: number): Verdict => {
   const { batches, condition } = prepared.request
   const admitted = admit(source, prepared.request)
   const isAsSubmitted = Result.isSuccess(admitted) && admitted.success === batches
   if (isAsSubmitted && prepared.wasRevised) return Result.fail(new StoreBusy({ waitedMs: 0 }))
-  if (!isAsSubmitted && condition?.revise !== undefined) prepared.wasRevised = true
+  prepared.wasRevised = !isAsSubmitted && condition?.revise !== undefined
   return Result.map(admitted, (it) => (it instanceof Repeated ? it.results : insert(log, prepared, it, occurredAt)))
 }
 
