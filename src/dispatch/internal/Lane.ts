@@ -77,7 +77,7 @@ export class Lane {
 
   /** Runs rounds until nobody waits, then calls `whenIdle` in the same breath. */
   drain(whenIdle: () => void): Effect.Effect<void> {
-    // An interruption may come before the commit that was to be made has begun.
+    // Interrupted before a commit that was about to begin, nobody may wait for the answer of that.
     return Effect.ensuring(
       Effect.gen(() => this.rounds(whenIdle)),
       this.nothingIsCommitted

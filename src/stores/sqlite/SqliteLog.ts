@@ -23,7 +23,7 @@ import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
 /** Rows looked at in one step. */
 const rowsPerStep = 1_000
 
-/** Payloads of events that wait in memory, in kibibytes: with more of them the index is written, however few events they are. */
+/** Payloads of events that may wait in memory, in kibibytes, however few events they are. */
 const mostUnindexedKibibytes = 32_768
 
 /** Candidates to try before the index is asked for the types as well: see `expressionsOf`. */
@@ -35,6 +35,8 @@ type MatchedRow = readonly [number, ...ReadonlyArray<unknown>]
 export class SqliteLog {
   recent = new RecentEvents(0)
   private indexedThrough = 0
+  /** Payloads of the events after that, in kibibytes. */
+  private unindexedPayloads = 0
   private somePartlyIndexed = false
   private readonly database: Database
   private readonly indexEvery: number
@@ -54,9 +56,10 @@ export class SqliteLog {
     if (head < this.recent.head || head < indexedThrough || head !== (last === null ? 0 : batchEnd)) {
       corrupt(head + 1, "the log ends before it")
     }
+    const isKnown = head === this.recent.head && indexedThrough === this.indexedThrough
     this.indexedThrough = indexedThrough
     this.somePartlyIndexed = partly === 1
-    if (head === this.recent.head) return head
+    if (isKnown) return head
     if (indexedThrough > this.recent.head) this.recent = new RecentEvents(indexedThrough)
     while (this.recent.head < head) {
       const span = { after: this.recent.head, upTo: head }
@@ -64,6 +67,7 @@ export class SqliteLog {
         this.recent.add(record, batchEnd, payloadLength)
       }
     }
+    this.unindexedPayloads = this.recent.payloadsAfter(indexedThrough)
     this.recent.rotate(this.indexEvery, indexedThrough)
     return head
   }
@@ -98,6 +102,7 @@ export class SqliteLog {
   /** Adds a record of the transaction under way. */
   insert(record: EventRecord, text: EventText, batchEnd: number): void {
     this.recent.add(record, batchEnd, text.payload.length)
+    this.unindexedPayloads += text.payload.length / 1_024
     this.sql.insertEvent.run(
       record.sequenceNumber,
       record.eventId,
@@ -119,10 +124,7 @@ export class SqliteLog {
   /** Writes the index for what waits, if that is enough. The last thing in a transaction before `commit`. */
   writeIndex(): void {
     const { head } = this.recent
-    const isEnough =
-      head - this.indexedThrough >= this.indexEvery ||
-      this.recent.payloadsAfter(this.indexedThrough) >= mostUnindexedKibibytes
-    if (!isEnough) return
+    if (head - this.indexedThrough < this.indexEvery && this.unindexedPayloads < mostUnindexedKibibytes) return
     for (let number = this.indexedThrough + 1; number <= head; number++) {
       const { words, complete } = wordsOf(this.recent.at(number))
       this.sql.insertWords.run(number, words)
@@ -130,6 +132,7 @@ export class SqliteLog {
     }
     this.sql.setIndexed.run(head, this.somePartlyIndexed ? 1 : 0)
     this.indexedThrough = head
+    this.unindexedPayloads = 0
   }
 
   /** Commits. What fails here may have happened. */
@@ -142,12 +145,14 @@ export class SqliteLog {
   reset(): void {
     if (this.database.inTransaction) this.sql.rollback.run()
     this.recent = new RecentEvents(0)
+    this.unindexedPayloads = 0
   }
 
   /** Undoes the transaction under way; the log ends at `head` again. */
   rollback(head: number): void {
     if (this.database.inTransaction) this.sql.rollback.run()
     this.recent.truncate(head)
+    this.unindexedPayloads = this.recent.payloadsAfter(this.indexedThrough)
   }
 
   /** One step of a read upwards. The span ends at a head that was seen before. */

@@ -2,9 +2,17 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import { describe, expect } from "vitest"
 import * as Query from "../../../src/stores/EventQuery.ts"
 import type { EventStore } from "../../../src/stores/EventStore.ts"
+import { normaliseEvents } from "../../../src/stores/internal/normaliseEvents.ts"
+import { everything, normaliseQuery } from "../../../src/stores/internal/normaliseQuery.ts"
+import type { AppendCondition } from "../../../src/stores/internal/StoreBackend.ts"
+import { openDatabase, prepareSchema } from "../../../src/stores/sqlite/database.ts"
+import { commitGroup, prepareRequest } from "../../../src/stores/sqlite/groupCommit.ts"
+import { checkSqliteOptions } from "../../../src/stores/sqlite/options.ts"
+import { SqliteLog } from "../../../src/stores/sqlite/SqliteLog.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { event, logOf, numbersOf, range, recorder } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
@@ -136,3 +144,94 @@ for (const indexEvery of [1, 1_024]) {
     )
   })
 }
+
+describe("a COMMIT that fails", () => {
+  const seats = Result.getOrThrow(normaliseQuery(Query.withTags("seats"), "query"))
+  const batchOf = (eventType: string) =>
+    Result.getOrThrow(
+      normaliseEvents([event(eventType, null, ["seats"])], "events", { millis: 1, maxPayloadBytes: 100 })
+    )
+  const request = (eventType: string, condition?: Partial<AppendCondition>) =>
+    prepareRequest({
+      batches: [batchOf(eventType)],
+      condition: condition && {
+        query: seats,
+        expected: null,
+        seenHead: undefined,
+        conflictTail: false,
+        revise: undefined,
+        ...condition
+      },
+      idempotency: undefined,
+      pathOf: () => "events"
+    })
+
+  /** A log whose next COMMITs fail with these codes. */
+  const setUp = (...codes: Array<string>) =>
+    Effect.gen(function* () {
+      const settings = yield* Effect.fromResult(checkSqliteOptions({ file: yield* temporaryFile }))
+      const database = yield* Effect.acquireRelease(
+        Effect.sync(() => openDatabase(settings)),
+        (opened) => Effect.sync(() => opened.close())
+      )
+      prepareSchema(database, "evolvent", "log")
+      const log = new SqliteLog(database, "evolvent", 512)
+      const commit = log.commit.bind(log)
+      log.commit = () => {
+        const code = codes.shift()
+        if (code !== undefined) throw Object.assign(new Error("no"), { code })
+        commit()
+      }
+      return {
+        log,
+        typesOf: () => log.collect(everything, { after: 0, upTo: log.refresh() }).map((it) => it.eventType)
+      }
+    })
+
+  itEffect("for want of room never records what a call had before it was revised in the same transaction", () =>
+    Effect.gen(function* () {
+      const { log, typesOf } = yield* setUp("SQLITE_FULL", "SQLITE_FULL")
+      const revise = () => Result.succeed([batchOf("Second")])
+      const verdicts = commitGroup(log, [request("Large"), request("First", { revise })], 1)
+      expect(verdicts).toMatchObject([{ failure: { _tag: "StorageFull" } }, { failure: { _tag: "StoreBusy" } }])
+      expect(typesOf()).toEqual([])
+    })
+  )
+
+  itEffect("for want of room records what a call becomes when it is revised again", () =>
+    Effect.gen(function* () {
+      const { log, typesOf } = yield* setUp("SQLITE_FULL")
+      let revisions = 0
+      const revise = () => Result.succeed([batchOf(`Revision ${++revisions}`)])
+      const verdicts = commitGroup(log, [request("Small"), request("First", { revise })], 1)
+      expect(verdicts).toMatchObject([{ _tag: "Success" }, { _tag: "Success" }])
+      expect(typesOf()).toEqual(["Small", "Revision 2"])
+    })
+  )
+
+  itEffect(
+    "with its outcome unknown leaves in doubt what stands on its events, and nothing that came before them",
+    () =>
+      Effect.gen(function* () {
+        const { log } = yield* setUp("SQLITE_IOERR_FSYNC")
+        const verdicts = commitGroup(
+          log,
+          [
+            request("Refused", { expected: 7 }),
+            request("Sold"),
+            request("SoldTwice", {}),
+            request("SoldTwice", { revise: () => Result.succeed([]) }),
+            request("SoldNext", { revise: () => Result.succeed([batchOf("Revised")]) })
+          ],
+          1
+        )
+        expect(verdicts).toMatchObject([
+          { failure: { _tag: "ConditionalAppendConflict" } },
+          { failure: { _tag: "CommitUnknown" } },
+          { failure: { _tag: "StoreUnavailable", retryable: true } },
+          { failure: { _tag: "StoreUnavailable", retryable: true } },
+          { failure: { _tag: "CommitUnknown" } }
+        ])
+      })
+  )
+})

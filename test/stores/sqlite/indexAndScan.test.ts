@@ -9,6 +9,7 @@ import { query } from "../../support/generated.ts"
 import { choices, events, expectedOf, large, regular, size, wide } from "../../support/indexedLog.ts"
 import { itEffect } from "../../support/it.ts"
 import { temporaryFile } from "../../support/stores.ts"
+import { rawConnection } from "./processes.ts"
 
 const filled = (indexEvery: number, count = size) =>
   Effect.gen(function* () {
@@ -66,6 +67,23 @@ describe("a store that indexes every", () => {
         expect(reason._tag === "ConditionalAppendConflict" && numbersOf(reason.tail!)).toEqual(expected.numbers)
       }
       expect((yield* store.query()).headSequenceNumber).toBe(size)
+    })
+  )
+})
+
+describe("the index", () => {
+  itEffect("is written for large payloads too, so that few of them wait in memory, and waits again after it", () =>
+    Effect.gen(function* () {
+      const file = yield* temporaryFile
+      const store = yield* SqliteStore.make({ file, indexEvery: 65_536, synchronous: "NORMAL" })
+      const indexed = (yield* rawConnection(file)).prepare("SELECT indexed_through FROM evolvent_log").pluck()
+      const large = range(1, 4).map((number) => event("Large", `${number}`.repeat(1_000_000)))
+      const seen: Array<unknown> = []
+      for (let head = 4; head <= 44; head += 4) {
+        yield* store.append(large)
+        seen.push(indexed.get())
+      }
+      expect(seen).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 36, 36, 36])
     })
   )
 })
