@@ -68,8 +68,8 @@ export interface AppendBatchesIfOptions extends Omit<AppendIfOptions, "idempoten
   /**
    * Decides again when the context has changed: given the conflict with its tail, the batches to record instead, none at all
    * (`[]`), or `undefined` to fail with the conflict. Called synchronously under the store's write lock, so what it gives
-   * cannot conflict again; it has to be pure and quick. A store that cannot decide under its lock reports the
-   * conflict.
+   * cannot conflict again; it has to be pure and quick. Where the transaction was undone, it may be called again: what it gave
+   * last counts. A store that cannot decide under its lock reports the conflict.
    */
   readonly revise?:
     ((conflict: ConditionalAppendConflict) => ReadonlyArray<ReadonlyArray<NewEvent>> | undefined) | undefined
