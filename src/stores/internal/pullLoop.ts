@@ -134,7 +134,7 @@ export const pull = <E, R>(
 }
 
 /** What a loop fails with that has nothing to deliver any more. */
-const over = "over"
+const over = Symbol("over")
 
 const endOf = (batch: EventBatch): number => batch[batch.length - 1]!.sequenceNumber
 
@@ -145,7 +145,7 @@ export const outlastingOutages =
     Effect.retry(effect, { schedule: backOff, while: (error) => isOutage(error) && !isOver() })
 
 /** Whether an error says that the store cannot be had at the moment. */
-const isOutage = (error: unknown): boolean => {
+export const isOutage = (error: unknown): boolean => {
   const reason = error instanceof EventStoreError ? error.reason : (error as EventStoreErrorReason | undefined)
   return (reason?._tag === "StoreUnavailable" || reason?._tag === "StoreBusy") && reason.retryable
 }
