@@ -133,6 +133,8 @@ export interface OutboxTable {
   readonly acknowledge: (key: OutboxKey, attempts: number) => Stored<boolean>
   /** Due again in so many milliseconds. */
   readonly postpone: (key: OutboxKey, attempts: number, delayMs: number, failure: string) => Stored<boolean>
+  /** The attempt was not begun: it does not count, and the entry is due at once, as it was before it was leased. */
+  readonly giveBack: (key: OutboxKey, attempts: number, failure: string | undefined) => Stored<boolean>
   /** Given up: stays as it is until it is revived. */
   readonly bury: (key: OutboxKey, attempts: number, failure: string) => Stored<boolean>
   /** In the order of their events. */

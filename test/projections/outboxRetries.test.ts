@@ -3,7 +3,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { describe, expect, it } from "vitest"
-import { settle } from "../../src/projections/internal/outboxAttempt.ts"
+import { settle, unanswered } from "../../src/projections/internal/outboxAttempt.ts"
+import { reviveDead } from "../../src/projections/internal/outboxDead.ts"
 import * as Outbox from "../../src/projections/Outbox.ts"
 import { ReactionTimedOut } from "../../src/projections/OutboxError.ts"
 import { fromReason, StoreUnavailable } from "../../src/stores/EventStoreError.ts"
@@ -12,7 +13,7 @@ import * as Exit from "effect/Exit"
 import { eventually, inTime, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
 import { stores } from "../support/stores.ts"
-import { cards, entriesOf, invited, letters, running, settledNow, until, watched } from "./outboxes.ts"
+import { cards, entriesOf, invited, letters, running, settledNow, Unreadable, until, watched } from "./outboxes.ts"
 
 const failing = (message: string) => Effect.fail(new RangeError(message))
 
@@ -170,11 +171,49 @@ for (const { make, name } of stores) {
         expect(attempts).toEqual([])
         expect(yield* revive()).toBe(1)
         yield* inTime(settled(1), "it is settled")
-        expect(attempts.map(({ attempt }) => attempt)).toEqual([3])
+        expect(attempts.map(({ attempt }) => attempt)).toEqual([2])
       })
     )
   })
 }
+
+describe("of the dead reactions", () => {
+  itEffect("no other one is revived, though others are dropped and die meanwhile", () =>
+    Effect.gen(function* () {
+      const store = yield* stores.find(({ name }) => name === "postgres")!.make
+      const { transaction } = store.workspace
+      const [one, two, three] = range(1, 3).map((sequenceNumber) => ({ reactor: "cards", sequenceNumber, place: 0 }))
+      yield* transaction(({ outbox }) =>
+        Effect.gen(function* () {
+          yield* outbox.put([one!, two!, three!].map((key) => ({ ...key, body: "{}" })))
+          yield* outbox.lease("cards", 3, 60_000)
+          for (const key of [one!, two!]) yield* outbox.bury(key, 1, "bad")
+        })
+      )
+      // As many are dead as before, but not the same ones.
+      const meanwhile = transaction(({ outbox }) =>
+        Effect.gen(function* () {
+          yield* outbox.revive("cards")
+          yield* outbox.acknowledge(one!, 1)
+          for (const key of [two!, three!]) yield* outbox.bury(key, 1, "bad")
+        })
+      )
+      let isDisturbed = false
+      const disturbed: typeof transaction = (work, options) =>
+        transaction((tx) => {
+          const list: typeof tx.outbox.list = (...what) =>
+            Effect.tap(tx.outbox.list(...what), () => {
+              if (isDisturbed) return Effect.void
+              isDisturbed = true
+              return meanwhile
+            })
+          return work({ ...tx, outbox: { ...tx.outbox, list } })
+        }, options)
+      expect(yield* reviveDead({ ...store.workspace, transaction: disturbed }, ["cards"], [one!])).toBe(0)
+      expect(yield* entriesOf(store, "cards", true)).toMatchObject([two!, three!])
+    })
+  )
+})
 
 describe("an attempt", () => {
   const kinds: ReadonlyArray<readonly [string, () => Outbox.Effort<never>, string | undefined]> = [
@@ -191,6 +230,11 @@ describe("an attempt", () => {
         throw new EvalError("d".repeat(2_000))
       },
       `EvalError: ${"d".repeat(989)}`
+    ],
+    [
+      "an error whose message cannot be read",
+      () => Effect.fail(new Unreadable()),
+      "an error whose message cannot be read"
     ]
   ]
   for (const [what, carryOut, failure] of kinds) {
@@ -226,7 +270,7 @@ describe("an attempt", () => {
     })
   )
 
-  itEffect("whose event cannot be read is tried again", () =>
+  itEffect("whose event cannot be read during an outage has not begun, and does not count", () =>
     Effect.gen(function* () {
       const store = yield* MemoryStore.make()
       let reads = 0
@@ -236,11 +280,33 @@ describe("an attempt", () => {
         ...store.workspace,
         page: ((...read) => (++reads < 3 ? Effect.fail(unreadable) : page(...read))) as typeof page
       }
-      const { attempts, outbox } = watched({ reactor: cards })
+      const { attempts, outbox } = watched({ reactor: cards, attempts: 1 })
       yield* store.append(invited("ann"))
       const outboxRun = yield* running({ ...store, workspace }, outbox)
       yield* settledNow(store, outboxRun)
-      expect(attempts.map(({ attempt }) => attempt)).toEqual([3])
+      expect(attempts.map(({ attempt }) => attempt)).toEqual([1])
+    })
+  )
+
+  itEffect("that was not answered takes nothing from the next life", () =>
+    Effect.gen(function* () {
+      const store = yield* MemoryStore.make()
+      const reaction = { reactor: "cards", sequenceNumber: 1, place: 0 }
+      const { attempts, outbox } = watched({ attempts: 2, reactor: cards, start: "head" }, () => failing("down"))
+      yield* store.append(invited("ann"))
+      // A process has ended during the last attempt of two.
+      yield* store.workspace.transaction((tx) =>
+        Effect.gen(function* () {
+          yield* tx.outbox.put([{ ...reaction, body: '{"to":"ann"}' }])
+          for (const _ of range(1, 2)) yield* tx.outbox.lease("cards", 1, 0)
+          yield* tx.outbox.postpone(reaction, 2, 0, unanswered)
+        })
+      )
+      const { dead, revive } = yield* running(store, outbox)
+      yield* until("it is dead", dead(), ([first]) => first?.attempts === 2)
+      yield* revive()
+      yield* until("it is dead again", dead(), ([first]) => first?.attempts === 4)
+      expect(attempts.map(({ attempt }) => attempt)).toEqual([3, 4])
     })
   )
 

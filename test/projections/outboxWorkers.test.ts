@@ -114,6 +114,33 @@ for (const under of stores) {
       })
     )
 
+    itEffect("give back what they have leased when they end before it has begun", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const [asked, answer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const slowly = { ...store, workspace: { ...store.workspace } }
+        slowly.workspace.transaction = (work, options) =>
+          store.workspace.transaction((tx) => {
+            const lease: typeof tx.outbox.lease = (...what) =>
+              Effect.tap(tx.outbox.lease(...what), ({ length }) =>
+                length > 0 ? Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answer)) : Effect.void
+              )
+            return work({ ...tx, outbox: { ...tx.outbox, lease } })
+          }, options)
+        const { attempts, outbox } = watched({ ...patient, reactor: cards, attempts: 1 })
+        yield* store.append(invited("ann"))
+        const scope = yield* Scope.make()
+        yield* running(slowly, outbox).pipe(Scope.provide(scope))
+        yield* inTime(Deferred.await(asked), "it is being leased")
+        const ending = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        yield* Effect.sleep("20 millis")
+        yield* Deferred.succeed(answer, undefined)
+        yield* inTime(Fiber.join(ending), "it ends")
+        expect(attempts).toEqual([])
+        expect(yield* entriesOf(store, "cards")).toMatchObject([{ attempts: 0, failure: undefined }])
+      })
+    )
+
     itEffect("run every effect as caused by its event, with the services of whoever runs the outbox", () =>
       Effect.gen(function* () {
         const store = yield* under.make
@@ -174,6 +201,32 @@ for (const under of stores) {
         expect(keys).toHaveLength(20)
         expect(new Set(keys).size).toBe(20)
         expect(yield* runs[1].status).toMatchObject({ waiting: 0, dead: 0 })
+      })
+    )
+
+    itEffect("carry out once what one of them has leased and could not read before its lease was over", () =>
+      Effect.gen(function* () {
+        const open = yield* reopen
+        const first = yield* open
+        const second = yield* open
+        const [isReading, mayRead] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const { page } = first.workspace
+        const slowly: typeof page = (...read) =>
+          Deferred.succeed(isReading, undefined).pipe(
+            Effect.andThen(Deferred.await(mayRead)),
+            Effect.andThen(page(...read))
+          )
+        const late = watched({ reactor: cards })
+        const other = watched({ reactor: cards }, () => Deferred.succeed(mayRead, undefined))
+        yield* first.append(invited("ann"))
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* running({ ...first, workspace: { ...first.workspace, page: slowly } }, late.outbox)
+            yield* inTime(Deferred.await(isReading), "it is leased")
+            yield* settledNow(second, yield* running(second, other.outbox))
+          })
+        )
+        expect([late.attempts.length, other.attempts.length]).toEqual([0, 1])
       })
     )
   })

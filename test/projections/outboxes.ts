@@ -46,6 +46,13 @@ export interface Attempt extends Occasion {
   readonly to: string
 }
 
+/** Its message is computed, and that fails. */
+export class Unreadable extends Error {
+  override get message(): string {
+    throw new TypeError("no message")
+  }
+}
+
 /** Quick to give up and quick to try again. */
 export const impatient = {
   start: "beginning",

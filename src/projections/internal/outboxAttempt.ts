@@ -1,8 +1,8 @@
 /**
  * One attempt to carry out a reaction, and what follows from it: it is done, it is due again after a while, or it is dead.
  *
- * A life is so many attempts. An entry's number of attempts only grows, since it tells its holders apart, so a revived entry begins
- * another life where the number goes on.
+ * A life is so many attempts. An entry's number of attempts tells its holders apart, so a revived entry begins another life where the
+ * number goes on. It only becomes less where an attempt was leased and not begun: nobody has anything to write down under it.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"

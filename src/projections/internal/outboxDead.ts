@@ -45,7 +45,9 @@ export const reviveDead = (
         workspace.transaction(({ outbox }) => Effect.forEach(reactors, outbox.revive)),
         (counts) => counts.reduce((sum, count) => sum + count, 0)
       )
-    : amongDead(workspace, reactors, reactions, () => Effect.void)
+    : amongDead(workspace, reactors, reactions, ({ outbox }, entry) =>
+        outbox.postpone(entry, entry.attempts, 0, entry.failure ?? "")
+      )
 
 /** Takes these reactions of the reactors out, and says how many. */
 export const dropDead = (
@@ -64,7 +66,7 @@ const amongDead = (
   workspace: Workspace,
   reactors: ReadonlyArray<string>,
   reactions: ReadonlyArray<ReactionRef>,
-  deal: (transaction: Transaction, entry: OutboxEntry) => Effect.Effect<unknown, EventStoreError>
+  deal: (transaction: Transaction, entry: OutboxEntry) => Effect.Effect<boolean, EventStoreError>
 ): Effect.Effect<number, EventStoreError> => {
   const meant = new Set(reactions.map(keyOf))
   const named = reactors.filter((reactor) => reactions.some((reaction) => reaction.reactor === reactor))
@@ -77,7 +79,11 @@ const amongDead = (
       for (const entry of dead) {
         const isMeant = meant.has(keyOf(entry))
         count += Number(isMeant)
-        yield* isMeant ? deal(transaction, entry) : outbox.bury(entry, entry.attempts, entry.failure ?? "")
+        const isThere = yield* isMeant
+          ? deal(transaction, entry)
+          : outbox.bury(entry, entry.attempts, entry.failure ?? "")
+        // As many were revived, but not the same ones.
+        if (!isThere) return yield* Effect.fail(new Disturbed())
       }
       return count
     })

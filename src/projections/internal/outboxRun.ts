@@ -12,10 +12,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { EventRecord } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { EventStoreError, fromReason, InvalidInput } from "../../stores/EventStoreError.ts"
+import { monotonicMillis } from "../../stores/internal/CursorLease.ts"
+import { isOutage } from "../../stores/internal/pullLoop.ts"
 import { checkLease } from "../../stores/lease.ts"
 import type { OutboxEntry } from "../../stores/WorkspaceTables.ts"
 import type { Transaction, Workspace } from "../../stores/Workspace.ts"
@@ -97,6 +100,8 @@ const statusOf = (
 /** What a turn has found. */
 interface Turn {
   readonly leased: ReadonlyArray<OutboxEntry>
+  /** When they were asked for, at the latest, by the clock of this process. */
+  readonly askedAt: number
   /** Milliseconds until there is more to do; `undefined` where nothing waits. */
   readonly dueIn: number | undefined
 }
@@ -149,7 +154,7 @@ class OutboxWorker<R> {
       failures = 0
       this.settlements = this.settlements.slice(settlements.length)
       if (settlements.length > 0) this.progress.openUnsafe()
-      yield* this.begin(turn.value.leased)
+      yield* this.begin(turn.value)
       if (this.isStopping && this.running === 0 && this.settlements.length === 0) return
       yield* this.pause(turn.value.dueIn)
     }
@@ -181,13 +186,17 @@ class OutboxWorker<R> {
     })
   }
 
+  private get room(): number {
+    return this.isStopping ? 0 : this.outbox.concurrency - this.running
+  }
+
   private turn(settlements: ReadonlyArray<Settlement>): Effect.Effect<Turn, EventStoreError> {
-    const room = this.isStopping ? 0 : this.outbox.concurrency - this.running
-    if (room === 0 && settlements.length === 0) return Effect.succeed({ leased: [], dueIn: undefined })
+    if (this.room === 0 && settlements.length === 0) return Effect.succeed({ leased: [], askedAt: 0, dueIn: undefined })
     return this.workspace.transaction((transaction) =>
       Effect.andThen(
         Effect.forEach(settlements, ({ write }) => write(transaction.outbox), { discard: true }),
-        Effect.gen(() => this.lease(transaction, room))
+        // Only now: it may have been stopped while it waited for the transaction.
+        Effect.gen(() => this.lease(transaction, this.room))
       )
     )
   }
@@ -197,34 +206,64 @@ class OutboxWorker<R> {
     const entryMs = this.outbox.timeout + this.leaseMs
     const most = this.outbox.attempts
     const leased: Array<OutboxEntry> = []
+    const askedAt = yield* monotonicMillis
     let dueIn: number | undefined
     for (let index = 0; index < parts.length && leased.length < room; index++) {
       const { name } = parts[(this.nextReactor + index) % parts.length]!
       for (const entry of yield* outbox.lease(name, room - leased.length, entryMs)) {
-        if (entry.failure === unanswered) yield* outbox.bury(entry, entry.attempts, givenUp)
-        else leased.push(entry)
-        if (entry.failure !== unanswered && isLastAttempt(entry, most)) {
-          yield* outbox.postpone(entry, entry.attempts, entryMs, unanswered)
+        if (entry.failure === unanswered) {
+          // No attempt is begun: when it is revived it has a whole life before it.
+          yield* outbox.giveBack(entry, entry.attempts, unanswered)
+          yield* outbox.bury(entry, entry.attempts - 1, givenUp)
+          continue
         }
+        leased.push(entry)
+        if (isLastAttempt(entry, most)) yield* outbox.postpone(entry, entry.attempts, entryMs, unanswered)
       }
       const due = yield* outbox.dueIn(name)
       if (due !== undefined) dueIn = Math.min(due, dueIn ?? due)
     }
     this.nextReactor = (this.nextReactor + 1) % parts.length
-    return { leased, dueIn }
+    return { leased, askedAt, dueIn }
   }
 
-  /** Starts an attempt for every entry. */
-  private begin(leased: ReadonlyArray<OutboxEntry>): Effect.Effect<void, never, R> {
+  /** Starts an attempt for every entry, or gives it back where that cannot be done in time. */
+  private begin({ askedAt, leased }: Turn): Effect.Effect<void, never, R> {
     this.running += leased.length
+    // An attempt that begins later may not end before its lease does.
+    const isLate = Effect.map(monotonicMillis, (now) => this.isStopping || now - askedAt >= this.leaseMs)
     return Effect.forEach(
       leased,
       (entry) =>
-        Effect.flatMap(Effect.exit(this.records.find(entry)), (found) =>
-          Effect.forkDetach(Effect.gen(() => this.attempt(entry, found)))
-        ),
+        Effect.gen({ self: this }, function* () {
+          const found = yield* this.records.find(entry).pipe(
+            Effect.tapError((error) => Effect.sync(() => (this.lastError = error))),
+            Effect.retry({
+              schedule: Schedule.spaced(Duration.millis(shortestPause)),
+              while: (error) => Effect.map(isLate, (late) => isOutage(error) && !late)
+            }),
+            Effect.exit
+          )
+          if (yield* isLate) return this.giveBack(entry)
+          yield* Effect.forkDetach(Effect.gen(() => this.attempt(entry, found)))
+        }),
       { discard: true }
     )
+  }
+
+  private giveBack(entry: OutboxEntry): void {
+    this.running -= 1
+    let isWritten = false
+    const write: Settlement["write"] = (table) =>
+      Effect.suspend(() => {
+        // Once, also where the answer to COMMIT was lost: somebody else may have leased it since, under the same number.
+        if (isWritten) return Effect.succeed(false)
+        return Effect.tap(table.giveBack(entry, entry.attempts, entry.failure), () =>
+          Effect.sync(() => (isWritten = true))
+        )
+      })
+    this.settlements = [...this.settlements, { entry, write }]
+    this.wake()
   }
 
   private *attempt(entry: OutboxEntry, found: Exit.Exit<EventRecord, unknown>): Effect.fn.Return<void, never, R> {

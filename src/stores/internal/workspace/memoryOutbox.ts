@@ -53,6 +53,8 @@ export const outboxTable = (rows: MemoryTable<Entry>, now: () => number, step: S
     acknowledge: (key, attempts) => settle(key, attempts, () => undefined),
     postpone: (key, attempts, delayMs, failure) =>
       settle(key, attempts, (row) => ({ ...row, dueAt: now() + delayMs, failure })),
+    giveBack: (key, attempts, failure) =>
+      settle(key, attempts, (row) => ({ ...row, attempts: attempts - 1, dueAt: now(), failure })),
     bury: (key, attempts, failure) => settle(key, attempts, (row) => ({ ...row, dead: true, failure })),
     list: (reactor, dead, limit) => step(() => of(reactor, dead).slice(0, limit)),
     count: (reactor) => step(() => ({ waiting: of(reactor, false).length, dead: of(reactor, true).length })),

@@ -28,6 +28,8 @@ RETURNING ${columns}`,
     dueIn: `SELECT min(due_at) - ${now} AS due_in FROM ${outbox} WHERE reactor = $1 AND dead = 0`,
     acknowledge: `DELETE FROM ${outbox} WHERE ${mine} RETURNING 1 AS one`,
     postpone: `UPDATE ${outbox} SET due_at = ${now} + $5, failure = $6 WHERE ${mine} RETURNING 1 AS one`,
+    giveBack: `
+UPDATE ${outbox} SET attempts = attempts - 1, due_at = ${now}, failure = $5 WHERE ${mine} RETURNING 1 AS one`,
     bury: `UPDATE ${outbox} SET dead = 1, failure = $5 WHERE ${mine} RETURNING 1 AS one`,
     list: `
 SELECT ${columns} FROM ${outbox} WHERE reactor = $1 AND dead = $2 ORDER BY sequence_number, place LIMIT $3`,
@@ -61,6 +63,7 @@ export const outboxTable = (sql: ReturnType<typeof outboxSql>, run: Run): Outbox
       }),
     acknowledge: (key, attempts) => settle(sql.acknowledge, key, [attempts]),
     postpone: (key, attempts, delayMs, failure) => settle(sql.postpone, key, [attempts, delayMs, failure]),
+    giveBack: (key, attempts, failure) => settle(sql.giveBack, key, [attempts, failure ?? null]),
     bury: (key, attempts, failure) => settle(sql.bury, key, [attempts, failure]),
     list: (reactor, dead, limit) =>
       Effect.map(run(sql.list, [reactor, dead ? 1 : 0, limit]), (rows) => rows.map(entryOf)),
