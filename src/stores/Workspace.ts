@@ -18,7 +18,7 @@ export interface Transaction extends Tables {
 }
 
 /** Moves the cursor to the end of what is being delivered. Fails with `Fenced` when it was taken over. */
-export interface DeliveredCursor extends HeldLease {
+export interface DeliveredCursor extends StreamLease {
   /** As part of a transaction: with what else was done there, or not at all. */
   readonly moveIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>
   /** By itself, however long the store is unavailable. */
@@ -29,6 +29,12 @@ export interface DeliveredCursor extends HeldLease {
 export interface HeldLease {
   /** Fails with `Fenced` where the cursor was taken over; until the end of the transaction nobody else takes it. */
   readonly confirmIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>
+}
+
+/** The lease of a stream. */
+export interface StreamLease extends HeldLease {
+  /** Fails with `StoreClosed` where the stream has ended: nothing begins any more that had to wait, for a transaction for instance. */
+  readonly mayBegin: Effect.Effect<void, EventStoreError>
 }
 
 /** How to follow the log under a cursor. */
@@ -54,7 +60,7 @@ export interface FollowOptions<E, R> {
    */
   readonly deliver: (batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor) => Effect.Effect<void, E, R>
   /** Runs while the cursor is held and nothing is being delivered: before each read of the log, and when `wake` was called. */
-  readonly between?: ((lease: HeldLease) => Effect.Effect<void, E, R>) | undefined
+  readonly between?: ((lease: StreamLease) => Effect.Effect<void, E, R>) | undefined
   /** What to do with a batch after the last retry, instead of stopping; has to move the cursor. */
   readonly surrender?:
     ((batch: EventBatch, error: unknown, cursor: DeliveredCursor) => Effect.Effect<void, E, R>) | undefined

@@ -9,6 +9,7 @@ import type { ProjectionWorker } from "../../src/projections/ProjectionWorker.ts
 import type { EventStore } from "../../src/stores/EventStore.ts"
 import { inTime, range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
+import { Unreadable } from "./outboxes.ts"
 import type { Handled } from "./sales.ts"
 import {
   appendEach,
@@ -17,6 +18,7 @@ import {
   Events,
   eventuallyEqual,
   makeModel,
+  makeNotes,
   memory,
   numbersOf,
   sharedLog,
@@ -184,6 +186,46 @@ for (const under of [memory, ...databases]) {
         yield* worker.replay(projection)
         yield* eventuallyEqual("the others are replayed", numbers, [1, 3, 4])
         assert.deepStrictEqual(yield* lettersOf(worker, projection), [])
+      })
+    )
+
+    itEffect("what is dropped while its replay reads it is never handled, and what waited behind it is", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const [isReading, mayRead] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const { page } = store.workspace
+        const slowly = {
+          ...store.workspace,
+          page: ((...read) =>
+            Deferred.succeed(isReading, undefined).pipe(
+              Effect.andThen(Deferred.await(mayRead)),
+              Effect.andThen(page(...read))
+            )) as typeof page
+        }
+        const { calls, handle } = makeNotes()
+        let isBroken = true
+        const projection = Projection.elsewhere({
+          name: "parking",
+          events: Events,
+          onFailure: "park",
+          key: byBuyer,
+          retry: Schedule.recurs(0),
+          handle: (events) => (isBroken ? Effect.fail(new Unreadable()) : handle(events))
+        })
+        yield* appendEach(store, [sold(), sold()])
+        const worker = yield* startWorker({ ...store, workspace: slowly }, [projection])
+        yield* worker.waitFor(projection, 2)
+        assert.deepStrictEqual(yield* lettersOf(worker, projection), [
+          [1, "ann", "an error whose message cannot be read"],
+          [2, "ann", undefined]
+        ])
+        isBroken = false
+        yield* worker.replay(projection)
+        yield* inTime(Deferred.await(isReading), "the replay has begun")
+        yield* worker.discard(projection, [1])
+        yield* Deferred.succeed(mayRead, undefined)
+        yield* eventuallyEqual("none is left", lettersOf(worker, projection), [])
+        assert.deepStrictEqual(calls, [[2]])
       })
     )
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { describe } from "vitest"
 import { DecodeError } from "../../src/decider/EventCatalog.ts"
-import { HandlerTimedOut } from "../../src/projections/ProjectionError.ts"
+import { HandlerTimedOut, WaitTimedOut } from "../../src/projections/ProjectionError.ts"
 import * as Projection from "../../src/projections/Projection.ts"
 import type { EventStore } from "../../src/stores/EventStore.ts"
 import { EventStoreError } from "../../src/stores/EventStoreError.ts"
@@ -12,6 +12,7 @@ import { event, eventually, inTime, range } from "../../src/testing/conformance/
 import { itEffect } from "../support/it.ts"
 import {
   appendEach,
+  byBuyer,
   databases,
   Events,
   eventuallyStatus,
@@ -25,6 +26,8 @@ import {
   sold,
   startWorker
 } from "./sales.ts"
+
+const hangs = () => new Promise(() => undefined)
 
 for (const under of [memory, ...databases]) {
   describe(under.name, () => {
@@ -130,8 +133,8 @@ for (const under of [memory, ...databases]) {
           name: "slow",
           events: Events,
           timeout: "30 millis",
-          retry: Schedule.recurs(1),
-          handle: () => (++tries === 1 ? new Promise(() => undefined) : Effect.never)
+          retry: Schedule.recurs(2),
+          handle: () => [hangs, () => Effect.never, () => Effect.uninterruptible(Effect.promise(hangs))][tries++]!()
         })
         yield* store.append([sold()])
         const worker = yield* startWorker(store, [projection])
@@ -142,7 +145,7 @@ for (const under of [memory, ...databases]) {
           ({ state }) => state === "stopped"
         )
         assert.ok(lastError instanceof HandlerTimedOut)
-        assert.deepStrictEqual([lastError.projection, lastError.afterMs, position, tries], ["slow", 30, 0, 2])
+        assert.deepStrictEqual([lastError.projection, lastError.afterMs, position, tries], ["slow", 30, 0, 3])
       })
     )
 
@@ -180,6 +183,55 @@ for (const under of [memory, ...databases]) {
         const worker = yield* startWorker(store, [projection])
         yield* worker.waitFor(projection, 1)
         assert.equal(tries, 2)
+      })
+    )
+
+    itEffect("a handler that is interrupted from within has failed, and a replay of it stops nothing", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        let tries = 0
+        const projection = Projection.elsewhere({
+          name: "interrupted",
+          events: Events,
+          onFailure: "park",
+          key: byBuyer,
+          retry: Schedule.recurs(0),
+          handle: (events) => {
+            if (!numbersOf(events).includes(1)) return
+            tries += 1
+            return Effect.interrupt
+          }
+        })
+        yield* appendEach(store, [sold(), sold("bob")])
+        const worker = yield* startWorker(store, [projection])
+        yield* worker.waitFor(projection, 2)
+        yield* worker.replay(projection)
+        yield* eventually("it is replayed", () => tries === 2)
+        yield* store.append([sold("bob")])
+        yield* worker.waitFor(projection, 3)
+        assert.deepStrictEqual(
+          (yield* worker.deadLetters(projection)).map(({ sequenceNumber }) => sequenceNumber),
+          [1]
+        )
+      })
+    )
+
+    itEffect("who waits for a stopped projection is not answered from a position that was set back since", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const projection = Projection.elsewhere({
+          name: "failing",
+          events: Events,
+          retry: Schedule.recurs(0),
+          handle: (events) => (numbersOf(events).includes(3) ? Effect.fail(new Error("broken")) : undefined)
+        })
+        yield* appendEach(store, [sold(), sold(), sold()])
+        const worker = yield* startWorker(store, [projection])
+        yield* eventuallyStatus(worker, projection, "it stops", ({ state }) => state === "stopped")
+        yield* worker.waitFor(projection, 2)
+        yield* store.workspace.transaction(({ cursors }) => cursors.reset("projection failing\u00011\u00010", 0))
+        const error = yield* Effect.flip(worker.waitFor(projection, 2, { timeout: "50 millis" }))
+        assert.ok(error instanceof WaitTimedOut)
       })
     )
   })

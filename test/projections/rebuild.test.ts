@@ -219,6 +219,46 @@ for (const under of databases) {
 }
 
 describe("memory", () => {
+  itEffect("a rebuild that has lost its turn empties nothing, and leaves the pause to whoever has the turn now", () =>
+    Effect.gen(function* () {
+      const store = yield* memory.make
+      const { transaction } = store.workspace
+      let hasPaused = false
+      // As after a freeze: the turn is another's as soon as the projection is paused.
+      const frozen: typeof transaction = (work, options) =>
+        transaction((tx) => {
+          const setPaused: typeof tx.cursors.setPaused = (cursor, paused) => {
+            hasPaused = paused
+            return tx.cursors.setPaused(cursor, paused)
+          }
+          return work({ ...tx, cursors: { ...tx.cursors, setPaused } })
+        }, options).pipe(
+          Effect.tap(() => (hasPaused ? transaction(({ cursors }) => cursors.reset("hooks rebuilt", 0)) : Effect.void))
+        )
+      let resets = 0
+      const projection = Projection.elsewhere({
+        name: "rebuilt",
+        events: Events,
+        reset: () => void (resets += 1),
+        handle: () => undefined
+      })
+      const worker = yield* startWorker({ ...store, workspace: { ...store.workspace, transaction: frozen } }, [
+        projection
+      ])
+      yield* store.append([sold()])
+      yield* worker.waitFor(projection, 1)
+      yield* Effect.flip(worker.rebuild(projection))
+      assert.equal(resets, 0)
+      const { position } = yield* eventuallyStatus(
+        worker,
+        projection,
+        "it is paused",
+        ({ state }) => state === "paused"
+      )
+      assert.equal(position, 1)
+    })
+  )
+
   itEffect("what is elsewhere is emptied and filled again", () =>
     Effect.gen(function* () {
       const store = yield* memory.make

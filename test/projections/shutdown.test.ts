@@ -113,6 +113,37 @@ for (const under of [memory, ...databases]) {
 
 for (const under of databases) {
   describe(under.name, () => {
+    itEffect("a delivery that waits for its transaction when the worker ends calls no handler", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const [waits, mayBegin] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const { transaction } = store.workspace
+        let isBusy = false
+        const busy = {
+          ...store.workspace,
+          // Only handlers and hooks may leave a transaction idle.
+          transaction: ((work, options) =>
+            isBusy && options?.idleMs !== undefined
+              ? Deferred.succeed(waits, undefined).pipe(
+                  Effect.andThen(Deferred.await(mayBegin)),
+                  Effect.andThen(transaction(work, options))
+                )
+              : transaction(work, options)) as typeof transaction
+        }
+        let calls = 0
+        const projection = Projection.make({ name: "waiting", events: Events, handle: () => void (calls += 1) })
+        const worker = yield* startWorker({ ...store, workspace: busy }, [projection])
+        isBusy = true
+        yield* store.append([sold()])
+        yield* inTime(Deferred.await(waits), "it waits for its transaction")
+        const stopping = yield* Effect.forkScoped(worker.stop, { startImmediately: true })
+        yield* eventuallyStatus(worker, projection, "it has stopped", ({ state }) => state === "unsubscribed")
+        yield* Deferred.succeed(mayBegin, undefined)
+        yield* inTime(Fiber.join(stopping), "the worker ends")
+        assert.equal(calls, 0)
+      })
+    )
+
     itEffect("what a running handler wrote is committed, and the next worker goes on behind it at once", () =>
       Effect.gen(function* () {
         const open = yield* sharedLog(under)

@@ -86,20 +86,27 @@ export class Hooks<R> {
         const rows = yield* workspace.transaction(({ cursors }) => cursors.read(this.cursors))
         const goOn = rows.filter(({ paused }) => !paused).map(({ cursor }) => cursor)
         const resume = (transaction: Transaction) => setPaused(transaction, goOn, false)
+        // Where somebody else has the turn they may be in the middle of a rebuild.
+        const resumeInTurn = (transaction: Transaction) =>
+          Effect.andThen(resume(transaction), turn.confirmIn(transaction))
         let mayGoOn = true
-        yield* workspace.transaction((transaction) => setPaused(transaction, goOn, true))
+        yield* workspace.transaction((transaction) =>
+          Effect.andThen(setPaused(transaction, goOn, true), turn.confirmIn(transaction))
+        )
         yield* Effect.gen({ self: this }, function* () {
           yield* this.letGo(wake)
           if (!this.projection.isTransactional) {
             mayGoOn = false
-            yield* workspace.transaction((transaction) => this.setBack(transaction))
+            yield* workspace.transaction((transaction) =>
+              Effect.andThen(this.setBack(transaction), turn.confirmIn(transaction))
+            )
           }
           yield* this.run(turn, ["reset", "setup"], (transaction) =>
             this.projection.isTransactional
               ? Effect.andThen(this.setBack(transaction), resume(transaction))
               : resume(transaction)
           )
-        }).pipe(Effect.onError(() => (mayGoOn ? Effect.ignore(workspace.transaction(resume)) : Effect.void)))
+        }).pipe(Effect.onError(() => (mayGoOn ? Effect.ignore(workspace.transaction(resumeInTurn)) : Effect.void)))
       })
     )
   }

@@ -77,16 +77,21 @@ export class ProjectionPart<R> {
 
   /** Resolves when the cursor has come to the number, whoever moved it. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.catchIf(
-      Effect.suspend(() => this.following!.reached(sequenceNumber)),
-      ({ reason }) => reason._tag === "StoreClosed",
-      () =>
-        Effect.flatMap(this.storedPosition, (position) =>
-          position >= sequenceNumber
-            ? Effect.void
-            : Effect.andThen(Effect.sleep(Duration.millis(lookInterval)), this.reached(sequenceNumber))
-        )
+    const lookUp = Effect.flatMap(this.storedPosition, (position) =>
+      position >= sequenceNumber
+        ? Effect.void
+        : Effect.andThen(Effect.sleep(Duration.millis(lookInterval)), this.reached(sequenceNumber))
     )
+    return Effect.gen({ self: this }, function* () {
+      const { reached, status } = this.following!
+      // Where it has stopped nobody looks at the stored cursor: what is known here may be old.
+      if ((yield* status).state === "stopped") return yield* lookUp
+      return yield* Effect.catchIf(
+        reached(sequenceNumber),
+        ({ reason }) => reason._tag === "StoreClosed",
+        () => lookUp
+      )
+    })
   }
 
   private readonly wake = Effect.suspend(() => this.following?.wake ?? Effect.void)
@@ -103,7 +108,7 @@ export class ProjectionPart<R> {
       const mine = ofPartition(this.projection, this.partition, batches)
       const delivered = this.projection.isTransactional
         ? inTransaction(this.store, this.projection, this.leaseMs, (transaction, place) =>
-            Effect.andThen(this.handleOrPark(transaction, mine, place), cursor.moveIn(transaction))
+            Effect.andThen(this.handleOrPark(transaction, mine, place, cursor), cursor.moveIn(transaction))
           )
         : Effect.andThen(this.handleElsewhere(mine, cursor), cursor.move)
       return Effect.tap(delivered, () => Effect.sync(() => this.throughput.add(countOf(mine))))
@@ -111,21 +116,31 @@ export class ProjectionPart<R> {
   }
 
   /** Handles what does not wait behind a dead letter, and parks the rest. */
-  private handleOrPark(transaction: Transaction, batches: ReadonlyArray<EventBatch>, place: Place) {
+  private handleOrPark(
+    transaction: Transaction,
+    batches: ReadonlyArray<EventBatch>,
+    place: Place,
+    cursor: DeliveredCursor
+  ) {
     return this.replaying === undefined
-      ? handleAll(this.projection, batches, place)
-      : Effect.flatMap(this.parkWaiting(transaction, batches), (free) => handleAll(this.projection, free, place))
+      ? this.handle(batches, place, cursor)
+      : Effect.flatMap(this.parkWaiting(transaction, batches), (free) => this.handle(free, place, cursor))
   }
 
   /** The query model is elsewhere, dead letters are not: those come first, for they may be written twice. */
   private handleElsewhere(batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor) {
     const run = { version: this.projection.version }
-    if (this.replaying === undefined) return handleAll(this.projection, batches, run)
+    if (this.replaying === undefined) return this.handle(batches, run, cursor)
     return this.store.workspace
       .transaction((transaction) =>
         Effect.andThen(cursor.confirmIn(transaction), this.parkWaiting(transaction, batches))
       )
-      .pipe(Effect.flatMap((free) => handleAll(this.projection, free, run)))
+      .pipe(Effect.flatMap((free) => this.handle(free, run, cursor)))
+  }
+
+  /** The worker may have been stopped while a transaction was waited for. */
+  private handle(batches: ReadonlyArray<EventBatch>, place: Place, { mayBegin }: DeliveredCursor) {
+    return Effect.andThen(mayBegin, handleAll(this.projection, batches, place))
   }
 
   /** Parks events that wait behind dead letters of their keys; gives the others. */

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type { EventBatch } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { EventStoreError } from "../../stores/EventStoreError.ts"
-import type { HeldLease, Transaction } from "../../stores/Workspace.ts"
-import type { Projection } from "../Projection.ts"
+import type { StreamLease, Transaction } from "../../stores/Workspace.ts"
+import type { Place, Projection } from "../Projection.ts"
 import { failureText } from "./failureText.ts"
 import { handleAll } from "./handling.ts"
 import { inTransaction } from "./place.ts"
@@ -41,7 +41,7 @@ export class Replaying<R> {
   }
 
   /** Tries the first letter of which that was asked, then comes `again`: nothing starts here after the stream's end. */
-  run(lease: HeldLease, again: Effect.Effect<void, EventStoreError>): Effect.Effect<void, unknown, R> {
+  run(lease: StreamLease, again: Effect.Effect<void, EventStoreError>): Effect.Effect<void, unknown, R> {
     return Effect.gen({ self: this }, function* () {
       if (!this.mayBeAsked) return
       const [letter] = yield* this.store.workspace.transaction(({ deadLetters }) =>
@@ -55,7 +55,7 @@ export class Replaying<R> {
   }
 
   /** In the end the key's letters are fewer, or wait again. What the store's failure has cut short is not decided. */
-  private tryAgain(lease: HeldLease, letter: Letter): Effect.Effect<void, unknown, R> {
+  private tryAgain(lease: StreamLease, letter: Letter): Effect.Effect<void, unknown, R> {
     return Effect.catch(this.handled(lease, letter), (error) =>
       isOfStore(error)
         ? Effect.fail(error)
@@ -68,37 +68,49 @@ export class Replaying<R> {
     )
   }
 
-  private handled(lease: HeldLease, letter: Letter): Effect.Effect<void, unknown, R> {
+  private handled(lease: StreamLease, letter: Letter): Effect.Effect<void, unknown, R> {
     return Effect.gen({ self: this }, function* () {
-      const batch = yield* this.batchOf(letter)
-      const numbers = batch.map((record) => record.sequenceNumber)
-      const settle = (transaction: Transaction) =>
+      const whole = yield* this.batchOf(letter)
+      const handle = (batch: EventBatch, place: Place) =>
+        // Somebody may have dropped them meanwhile.
+        batch.length === 0 ? Effect.void : Effect.andThen(lease.mayBegin, handleAll(this.projection, [batch], place))
+      const settle = (transaction: Transaction, batch: EventBatch) =>
         Effect.gen({ self: this }, function* () {
           yield* lease.confirmIn(transaction)
-          yield* transaction.deadLetters.remove(this.cursor, numbers)
+          yield* transaction.deadLetters.remove(
+            this.cursor,
+            batch.map((record) => record.sequenceNumber)
+          )
           // What was set aside behind them since somebody asked is due as well.
           yield* transaction.deadLetters.requestReplay(this.cursor, letter.key)
         })
       if (this.projection.isTransactional) {
         return yield* inTransaction(this.store, this.projection, this.leaseMs, (transaction, place) =>
-          Effect.andThen(handleAll(this.projection, [batch], place), settle(transaction))
+          Effect.flatMap(this.waitingOf(transaction, letter, whole), (batch) =>
+            Effect.andThen(handle(batch, place), settle(transaction, batch))
+          )
         )
       }
-      yield* handleAll(this.projection, [batch], { version: this.projection.version })
-      yield* this.store.workspace.transaction(settle)
+      const batch = yield* this.store.workspace.transaction((transaction) => this.waitingOf(transaction, letter, whole))
+      yield* handle(batch, { version: this.projection.version })
+      yield* this.store.workspace.transaction((transaction) => settle(transaction, batch))
     })
   }
 
-  /** The events of the letter's batch that wait under its key: others were handled already, or dropped. */
-  private batchOf({ key, sequenceNumber }: Letter): Effect.Effect<EventBatch, unknown> {
+  /** The letter's batch, from its event on. */
+  private batchOf({ sequenceNumber }: Letter): Effect.Effect<EventBatch, unknown> {
     return Effect.gen({ self: this }, function* () {
       const { batches } = yield* this.store.workspace.page(this.projection.query, sequenceNumber - 1, 1)
       const whole = batches[0] ?? []
       if (whole[0]?.sequenceNumber !== sequenceNumber)
         return yield* Effect.fail(new Error("its event is not in the log"))
-      const letters = yield* this.store.workspace.transaction(({ deadLetters }) =>
-        deadLetters.list(this.cursor, sequenceNumber - 1, whole.length)
-      )
+      return whole
+    })
+  }
+
+  /** The events of a batch that wait under the letter's key: others were handled already, or dropped. */
+  private waitingOf({ deadLetters }: Transaction, { key, sequenceNumber }: Letter, whole: EventBatch) {
+    return Effect.map(deadLetters.list(this.cursor, sequenceNumber - 1, whole.length), (letters) => {
       const waiting = new Set(letters.filter((letter) => letter.key === key).map((letter) => letter.sequenceNumber))
       return whole.filter((record) => waiting.has(record.sequenceNumber))
     })

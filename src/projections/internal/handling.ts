@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { EventBatch } from "../../stores/Event.ts"
 import type { Place, Projection, Work } from "../Projection.ts"
@@ -56,7 +57,16 @@ const handleOn = <R>(
         return carriedOut(() => projection.handle(batches[index]!, place))
       })
     const rest = Effect.andThen(failing(effect), handleEach(first + 1, batches.length, handleNext))
-    return Effect.raceFirst(rest, watch(projection, clock, current))
+    // What does not settle, not even when it is interrupted, is not waited for.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkDetach(restore(rest), { startImmediately: true }), (fiber) =>
+        restore(Effect.raceFirst(Fiber.await(fiber), watch(projection, clock, current))).pipe(
+          Effect.onInterrupt(() => Fiber.interrupt(fiber)),
+          Effect.tapError(() => Effect.sync(() => fiber.interruptUnsafe())),
+          Effect.flatten
+        )
+      )
+    )
   })
 
 const handleEach = Effect.fnUntraced(function* <R>(
@@ -82,11 +92,9 @@ const watch = (
     }
   })
 
-/** A defect of a handler or a hook counts as its failure. */
+/** A defect of a handler or a hook counts as its failure, and so does an interruption that comes from within. */
 const failing = <R>(effect: Effect.Effect<void, unknown, R>): Effect.Effect<void, unknown, R> =>
-  Effect.catchCause(effect, (cause) =>
-    Cause.hasInterrupts(cause) ? Effect.failCause(cause) : Effect.fail(Cause.squash(cause))
-  )
+  Effect.catchCause(effect, (cause) => Effect.fail(Cause.squash(cause)))
 
 const called = <A>(call: () => A): Result.Result<A, unknown> => Result.try({ try: call, catch: (thrown) => thrown })
 

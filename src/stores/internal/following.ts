@@ -120,6 +120,8 @@ class Stream<E, R> {
   private lease: CursorLease | undefined
   /** One that was granted and is not held yet. */
   private granted: CursorLease | undefined
+  /** How often the stored cursor was looked at: what a claim that was asked before has seen is older. */
+  private looks = 0
 
   constructor(backend: StoreBackend, followed: Followed<E, R>, registration: Registration) {
     this.backend = backend
@@ -141,6 +143,7 @@ class Stream<E, R> {
     // Not within the transaction: that would take a second connection.
     const from = start === "head" ? yield* this.head : 0
     const askedAt = yield* monotonicMillis
+    const { looks } = this
     const asked = this.backend.transaction(({ cursors }) =>
       cursors.claim({ cursor, query: identifyingText(query) + identity, start: from, owner: this.owner, leaseMs })
     )
@@ -159,7 +162,7 @@ class Stream<E, R> {
       yield* this.letGo
       return yield* fromReason(new CursorAheadOfLog({ stream: name, cursor: position, headSequenceNumber: head }))
     }
-    this.registration.startFrom(position)
+    if (this.granted !== undefined || looks === this.looks) this.registration.startFrom(position)
     return this.granted ?? (claimed as Taken)
   })
 
@@ -208,7 +211,8 @@ class Stream<E, R> {
         retry,
         pageSize,
         together,
-        between: between === undefined ? undefined : Effect.suspend(() => between({ confirmIn })),
+        between:
+          between === undefined ? undefined : Effect.suspend(() => between({ confirmIn, mayBegin: this.mayBegin })),
         deliver: (batches) => this.deliver(lease, batches, (cursor) => this.followed.deliver(batches, cursor)),
         surrender:
           surrender === undefined
@@ -229,6 +233,10 @@ class Stream<E, R> {
     )
   }
 
+  private readonly mayBegin: Effect.Effect<void, EventStoreError> = Effect.suspend(() =>
+    this.registration.isOver || this.backend.isClosed() ? Effect.fail(fromReason(new StoreClosed())) : Effect.void
+  )
+
   /** Delivers, and finds out whether the cursor has moved where that is in doubt: a COMMIT's answer may be lost. */
   private deliver(
     lease: CursorLease,
@@ -242,7 +250,9 @@ class Stream<E, R> {
       Effect.flatMap(monotonicMillis, (now) => Effect.map(lease.moveIn(transaction, end), () => void (sentAt = now)))
     const patiently = outlastingOutages(() => this.registration.isOver || this.backend.isClosed())
     const move = Effect.asVoid(patiently(lease.renew(end)))
-    return Effect.suspend(() => work({ moveIn, move, confirmIn: lease.confirmIn.bind(lease) })).pipe(
+    return Effect.suspend(() =>
+      work({ moveIn, move, confirmIn: lease.confirmIn.bind(lease), mayBegin: this.mayBegin })
+    ).pipe(
       Effect.catchCause((cause) =>
         sentAt !== undefined && !lease.isFenced
           ? Effect.flatMap(patiently(lease.renew(0)), (position) =>
@@ -267,6 +277,7 @@ class Stream<E, R> {
       lease?.saw(row)
       // Nobody here moves it: what is stored counts, also where that is further back.
       if (lease === undefined || lease.isFenced) this.registration.startFrom(row.position)
+      this.looks += 1
     }
     this.registration.call()
   })
