@@ -288,6 +288,49 @@ describe("an attempt", () => {
     })
   )
 
+  itEffect("that is given back is given back once, though the answer to that is lost", () =>
+    Effect.gen(function* () {
+      const store = yield* MemoryStore.make()
+      const { transaction } = store.workspace
+      const down = fromReason(new StoreUnavailable({ code: "DOWN", operation: "read", retryable: true }))
+      let timesGivenBack = 0
+      let turnsAfter = 0
+      let isLost = false
+      const lossy: typeof transaction = (work, options) =>
+        Effect.suspend(() => {
+          let isGivenBack = false
+          return transaction((tx) => {
+            const giveBack: typeof tx.outbox.giveBack = (...what) => {
+              isGivenBack = true
+              timesGivenBack += 1
+              return tx.outbox.giveBack(...what)
+            }
+            const lease: typeof tx.outbox.lease = (...what) => {
+              if (isLost) turnsAfter += 1
+              return isGivenBack ? Effect.succeed([]) : tx.outbox.lease(...what)
+            }
+            return work({ ...tx, outbox: { ...tx.outbox, giveBack, lease } })
+          }, options).pipe(
+            Effect.tap(() => {
+              if (!isGivenBack || isLost) return Effect.void
+              isLost = true
+              // It is committed, and another process has leased it before this one hears that it does not know.
+              const leasing = transaction(({ outbox }) => outbox.lease("cards", 1, 60_000))
+              return Effect.andThen(leasing, Effect.fail(down))
+            })
+          )
+        })
+      const { attempts, outbox } = watched({ reactor: cards })
+      yield* store.append(invited("ann"))
+      const workspace = { ...store.workspace, transaction: lossy, page: () => Effect.fail(down) }
+      yield* running({ ...store, workspace }, outbox)
+      yield* eventually("it was tried again", () => turnsAfter >= 2)
+      expect(timesGivenBack).toBe(1)
+      expect(yield* entriesOf(store, "cards")).toMatchObject([{ attempts: 1 }])
+      expect(attempts).toEqual([])
+    })
+  )
+
   itEffect("that was not answered takes nothing from the next life", () =>
     Effect.gen(function* () {
       const store = yield* MemoryStore.make()
