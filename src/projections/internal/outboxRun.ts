@@ -6,6 +6,7 @@
  * changed and can write nothing any more.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,8 +18,6 @@ import type * as Scope from "effect/Scope"
 import type { EventRecord } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { EventStoreError, fromReason, InvalidInput } from "../../stores/EventStoreError.ts"
-import { monotonicMillis } from "../../stores/internal/CursorLease.ts"
-import { isOutage } from "../../stores/internal/pullLoop.ts"
 import { checkLease } from "../../stores/lease.ts"
 import type { OutboxEntry } from "../../stores/WorkspaceTables.ts"
 import type { Transaction, Workspace } from "../../stores/Workspace.ts"
@@ -285,3 +284,12 @@ class OutboxWorker<R> {
 }
 
 const isClosed = (error: unknown): boolean => error instanceof EventStoreError && error.reason._tag === "StoreClosed"
+
+/** Whether an error says that the store cannot be had at the moment. */
+const isOutage = (error: unknown): boolean =>
+  error instanceof EventStoreError &&
+  (error.reason._tag === "StoreUnavailable" || error.reason._tag === "StoreBusy") &&
+  error.reason.retryable
+
+/** By the process's own clock, that nobody sets. */
+const monotonicMillis: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)

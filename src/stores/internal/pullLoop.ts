@@ -145,7 +145,7 @@ export const outlastingOutages =
     Effect.retry(effect, { schedule: backOff, while: (error) => isOutage(error) && !isOver() })
 
 /** Whether an error says that the store cannot be had at the moment. */
-export const isOutage = (error: unknown): boolean => {
+const isOutage = (error: unknown): boolean => {
   const reason = error instanceof EventStoreError ? error.reason : (error as EventStoreErrorReason | undefined)
   return (reason?._tag === "StoreUnavailable" || reason?._tag === "StoreBusy") && reason.retryable
 }
