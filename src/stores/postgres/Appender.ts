@@ -32,8 +32,8 @@ const groupWeight = 4_096
 /** An append is one message to PostgreSQL, which takes no more than 1 GiB: 512 MiB of JSON leave room for the rest. */
 const mostBytes = 536_870_912
 
-/** The weight up to which nobody has to count them. */
-const certainlySmall = 65_536
+/** The weight up to which nobody has to count them: tags and metadata, which it leaves out, are 40 KiB an event at the most. */
+const certainlySmall = 8_192
 
 const bytesOf = ({ events }: PreparedRequest): number => {
   let bytes = 0

@@ -9,14 +9,12 @@ import type { EventStore } from "../../../src/stores/EventStore.ts"
 import { normaliseEvents } from "../../../src/stores/internal/normaliseEvents.ts"
 import { everything, normaliseQuery } from "../../../src/stores/internal/normaliseQuery.ts"
 import type { AppendCondition } from "../../../src/stores/internal/StoreBackend.ts"
-import { openDatabase, prepareSchema } from "../../../src/stores/sqlite/database.ts"
 import { commitGroup, prepareRequest } from "../../../src/stores/sqlite/groupCommit.ts"
-import { checkSqliteOptions } from "../../../src/stores/sqlite/options.ts"
-import { SqliteLog } from "../../../src/stores/sqlite/SqliteLog.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { event, logOf, numbersOf, range, recorder } from "../../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../../support/it.ts"
 import { temporaryFile } from "../../support/stores.ts"
+import { ownLog } from "./ownLog.ts"
 import { rawConnection } from "./processes.ts"
 
 /** The calls at once; the type of what each recorded, or the tag of what it failed with. */
@@ -169,13 +167,7 @@ describe("a COMMIT that fails", () => {
   /** A log whose next COMMITs fail with these codes. */
   const setUp = (...codes: Array<string>) =>
     Effect.gen(function* () {
-      const settings = yield* Effect.fromResult(checkSqliteOptions({ file: yield* temporaryFile }))
-      const database = yield* Effect.acquireRelease(
-        Effect.sync(() => openDatabase(settings)),
-        (opened) => Effect.sync(() => opened.close())
-      )
-      prepareSchema(database, "evolvent", "log")
-      const log = new SqliteLog(database, "evolvent", 512)
+      const log = yield* ownLog
       const commit = log.commit.bind(log)
       log.commit = () => {
         const code = codes.shift()

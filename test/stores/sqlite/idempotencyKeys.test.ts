@@ -6,15 +6,13 @@ import type { AppendResult, EventStore } from "../../../src/stores/EventStore.ts
 import type { EventStoreError } from "../../../src/stores/EventStoreError.ts"
 import { checkIdempotency } from "../../../src/stores/internal/idempotency.ts"
 import { normaliseEvents } from "../../../src/stores/internal/normaliseEvents.ts"
-import { openDatabase, prepareSchema } from "../../../src/stores/sqlite/database.ts"
 import { commitGroup, prepareRequest } from "../../../src/stores/sqlite/groupCommit.ts"
-import { checkSqliteOptions } from "../../../src/stores/sqlite/options.ts"
-import { SqliteLog } from "../../../src/stores/sqlite/SqliteLog.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { event, failsWith, logOf, numbersOf, range, times } from "../../../src/testing/conformance/expectations.ts"
 import { compilePrograms } from "../../support/compiled.ts"
 import { itEffect } from "../../support/it.ts"
 import { temporaryFile } from "../../support/stores.ts"
+import { ownLog } from "./ownLog.ts"
 import { rawConnection, startAppender, tamper } from "./processes.ts"
 
 const underKey = { idempotencyKey: "k" }
@@ -139,13 +137,7 @@ describe("what is stored of a key", () => {
 describe("a lost answer to a commit", () => {
   itEffect("leaves in doubt what was new, under the id of its first copy, and nothing that was known before", () =>
     Effect.gen(function* () {
-      const settings = yield* Effect.fromResult(checkSqliteOptions({ file: yield* temporaryFile }))
-      const database = yield* Effect.acquireRelease(
-        Effect.sync(() => openDatabase(settings)),
-        (opened) => Effect.sync(() => opened.close())
-      )
-      prepareSchema(database, "evolvent", "log")
-      const log = new SqliteLog(database, "evolvent", 512)
+      const log = yield* ownLog
       const request = (eventType: string, key: string) => {
         const events = Result.getOrThrow(
           normaliseEvents([{ eventType, payload: 1 }], "events", { millis: 1, maxPayloadBytes: 100 })
