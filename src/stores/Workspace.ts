@@ -21,7 +21,10 @@ export interface Transaction extends Tables {
 export interface DeliveredCursor extends StreamLease {
   /** As part of a transaction: with what else was done there, or not at all. */
   readonly moveIn: (transaction: Transaction) => Effect.Effect<void, EventStoreError>
-  /** By itself, however long the store is unavailable. */
+  /**
+   * By itself, when all has been dealt with, however long the store is unavailable. Where only this fails, another try under the same
+   * lease moves the cursor and delivers nothing again.
+   */
   readonly move: Effect.Effect<void, EventStoreError>
 }
 

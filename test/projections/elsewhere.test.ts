@@ -2,11 +2,26 @@
 import assert from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { describe } from "vitest"
 import * as Projection from "../../src/projections/Projection.ts"
+import type { ProjectionStatus } from "../../src/projections/ProjectionStatus.ts"
+import * as SqliteStore from "../../src/stores/sqlite/SqliteStore.ts"
 import { range } from "../../src/testing/conformance/expectations.ts"
 import { itEffect } from "../support/it.ts"
-import { databases, Events, makeNotes, numbersOf, sharedLog, sold, startWorker, appendEach } from "./sales.ts"
+import { temporaryFile } from "../support/stores.ts"
+import {
+  appendEach,
+  byBuyer,
+  databases,
+  Events,
+  eventuallyStatus,
+  makeNotes,
+  numbersOf,
+  sharedLog,
+  sold,
+  startWorker
+} from "./sales.ts"
 
 for (const under of databases) {
   describe(under.name, () => {
@@ -52,3 +67,69 @@ for (const under of databases) {
     )
   })
 }
+
+describe("a handler that has succeeded while the cursor could not be moved", () => {
+  const start = (onFailure: "stop" | "park", retry: Schedule.Schedule<unknown>, unless = "false") =>
+    Effect.gen(function* () {
+      const store = yield* SqliteStore.make({ file: yield* temporaryFile })
+      const execute = (text: string) => store.workspace.transaction(({ sql }) => sql!.execute(text))
+      yield* execute(
+        `CREATE TRIGGER full BEFORE UPDATE ON evolvent_cursors WHEN NEW.position > OLD.position AND NOT ${unless}
+         BEGIN SELECT RAISE(ABORT, 'full'); END`
+      )
+      yield* store.append([sold()])
+      const { calls, handle } = makeNotes()
+      const noted = Projection.elsewhere({ name: "noted", events: Events, handle, onFailure, key: byBuyer, retry })
+      const worker = yield* startWorker(store, [noted])
+      return { calls, mend: execute("DROP TRIGGER full"), noted, store, worker }
+    })
+
+  const startFailing = Effect.gen(function* () {
+    const started = yield* start("stop", Schedule.spaced("5 millis"))
+    const hasFailed = ({ partitions }: ProjectionStatus) => partitions[0]!.failures >= 3
+    yield* eventuallyStatus(started.worker, "noted", "the move has failed", hasFailed)
+    return started
+  })
+
+  itEffect("is not called again", () =>
+    Effect.gen(function* () {
+      const { calls, mend, noted, store, worker } = yield* startFailing
+      yield* mend
+      yield* store.append([sold()])
+      yield* worker.waitFor(noted, 2)
+      assert.deepStrictEqual(calls, [[1], [2]])
+    })
+  )
+
+  itEffect("is not called again after a pause either", () =>
+    Effect.gen(function* () {
+      const { calls, mend, noted, store, worker } = yield* startFailing
+      yield* mend
+      yield* worker.pause(noted)
+      yield* eventuallyStatus(worker, noted, "it pauses", ({ state }) => state === "paused")
+      yield* worker.resume(noted)
+      yield* store.append([sold()])
+      yield* worker.waitFor(noted, 2)
+      assert.deepStrictEqual(calls, [[1], [2]])
+    })
+  )
+
+  itEffect("is called again by a rebuild", () =>
+    Effect.gen(function* () {
+      const { calls, mend, noted, worker } = yield* startFailing
+      yield* mend
+      yield* worker.rebuild(noted)
+      yield* worker.waitFor(noted, 1)
+      assert.deepStrictEqual(calls, [[1], [1]])
+    })
+  )
+
+  itEffect("has its events not parked", () =>
+    Effect.gen(function* () {
+      const parked = "EXISTS (SELECT 1 FROM evolvent_dead_letters)"
+      const { calls, noted, worker } = yield* start("park", Schedule.recurs(1), parked)
+      const { position } = yield* eventuallyStatus(worker, noted, "it stops", ({ state }) => state === "stopped")
+      assert.deepStrictEqual([position, yield* worker.deadLetters(noted), calls], [0, [], [[1]]])
+    })
+  )
+})

@@ -78,6 +78,11 @@ export class CursorLease {
     this.handled = Math.max(this.handled, position)
   }
 
+  /** Whether events up to here need not be delivered, wherever the stored cursor is. */
+  hasPassed(position: number): boolean {
+    return this.handled >= position
+  }
+
   /** The stored cursor was moved here, by a statement that was sent at the time. */
   moved(position: number, sentAt: number): void {
     this.pass(position)

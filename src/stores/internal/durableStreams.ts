@@ -17,10 +17,8 @@ export const startDurable = <E, R>(
   handler: BatchHandler<E, R>,
   options: DurableStreamOptions | undefined
 ): Effect.Effect<EventStream, EventStoreError, R> =>
-  Effect.flatMap(Effect.mapError(check(stream, query, options), fromReason), ({ leaseMs, name, query, start }) => {
-    /** The end of the batch that was handled while its cursor could not be moved: it is not handled again. */
-    let handled = 0
-    return followers.follow({
+  Effect.flatMap(Effect.mapError(check(stream, query, options), fromReason), ({ leaseMs, name, query, start }) =>
+    followers.follow({
       cursor: `stream ${name}`,
       name,
       query,
@@ -28,21 +26,13 @@ export const startDurable = <E, R>(
       leaseMs,
       retry: options?.retry,
       together: false,
-      deliver: ([batch], { move }) =>
-        Effect.suspend(() => {
-          const end = batch!.at(-1)!.sequenceNumber
-          const handling = handled === end ? Effect.void : handler(batch!)
-          handled = 0
-          const moving = Effect.tapError(move, ({ reason }) =>
-            Effect.sync(() => {
-              // Somebody else has the stream: what comes again is theirs to say.
-              if (reason._tag !== "Fenced") handled = end
-            })
-          )
-          return Effect.andThen(handling, moving)
-        })
+      deliver: (batches, { move }) =>
+        Effect.andThen(
+          Effect.suspend(() => handler(batches[0]!)),
+          move
+        )
     })
-  })
+  )
 
 const check = (stream: DurableStream, query: unknown, options: DurableStreamOptions | undefined) =>
   Effect.gen(function* () {

@@ -249,10 +249,15 @@ class Stream<E, R> {
     const moveIn: DeliveredCursor["moveIn"] = (transaction) =>
       Effect.flatMap(monotonicMillis, (now) => Effect.map(lease.moveIn(transaction, end), () => void (sentAt = now)))
     const patiently = outlastingOutages(() => this.registration.isOver || this.backend.isClosed())
-    const move = Effect.asVoid(patiently(lease.renew(end)))
-    return Effect.suspend(() =>
-      work({ moveIn, move, confirmIn: lease.confirmIn.bind(lease), mayBegin: this.mayBegin })
-    ).pipe(
+    const move = Effect.suspend(() => {
+      lease.pass(end)
+      return Effect.asVoid(patiently(lease.renew(end)))
+    })
+    return Effect.suspend((): Effect.Effect<void, E | EventStoreError, R> => {
+      // Dealt with already, and not yet behind the stream: only the move has failed.
+      if (lease.hasPassed(end) && this.registration.position < end) return move
+      return work({ moveIn, move, confirmIn: lease.confirmIn.bind(lease), mayBegin: this.mayBegin })
+    }).pipe(
       Effect.catchCause((cause) =>
         sentAt !== undefined && !lease.isFenced
           ? Effect.flatMap(patiently(lease.renew(0)), (position) =>
