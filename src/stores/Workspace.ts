@@ -62,7 +62,10 @@ export interface FollowOptions<E, R> {
    * together they are tried one by one.
    */
   readonly deliver: (batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor) => Effect.Effect<void, E, R>
-  /** Runs while the cursor is held and nothing is being delivered: before each read of the log, and when `wake` was called. */
+  /**
+   * Runs while the cursor is held and nothing is being delivered: before each read of the log, and when `wake` was called. It is
+   * given the same object for as long as the lease is held.
+   */
   readonly between?: ((lease: StreamLease) => Effect.Effect<void, E, R>) | undefined
   /** What to do with a batch after the last retry, instead of stopping; has to move the cursor. */
   readonly surrender?:

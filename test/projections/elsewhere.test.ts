@@ -15,6 +15,7 @@ import {
   byBuyer,
   databases,
   Events,
+  eventuallyEqual,
   eventuallyStatus,
   makeNotes,
   numbersOf,
@@ -133,3 +134,34 @@ describe("a handler that has succeeded while the cursor could not be moved", () 
     })
   )
 })
+
+itEffect("a dead letter that was handled again is not handled once more because it could not be removed", () =>
+  Effect.gen(function* () {
+    const store = yield* SqliteStore.make({ file: yield* temporaryFile })
+    const execute = (text: string) => store.workspace.transaction(({ sql }) => sql!.execute(text))
+    yield* execute("CREATE TRIGGER full BEFORE DELETE ON evolvent_dead_letters BEGIN SELECT RAISE(ABORT, 'full'); END")
+    const notes = makeNotes()
+    let isMended = false
+    const noted = Projection.elsewhere({
+      name: "noted",
+      events: Events,
+      handle: (events) => (isMended ? notes.handle(events) : Effect.fail("not yet")),
+      onFailure: "park",
+      key: byBuyer,
+      retry: Schedule.recurs(0)
+    })
+    yield* appendEach(store, [sold("ann"), sold("bob")])
+    const worker = yield* startWorker(store, [noted])
+    yield* worker.waitFor(noted, 2)
+    isMended = true
+    yield* worker.replay(noted)
+    const failures = Effect.map(worker.deadLetters(noted), (letters) =>
+      letters.map(({ failure }) => failure?.includes("StoreUnavailable"))
+    )
+    yield* eventuallyEqual("they could not be removed", failures, [true, true])
+    yield* execute("DROP TRIGGER full")
+    yield* worker.replay(noted)
+    yield* eventuallyEqual("none is left", worker.deadLetters(noted), [])
+    assert.deepStrictEqual(notes.calls, [[1], [2]])
+  })
+)

@@ -22,6 +22,8 @@ export class Replaying<R> {
   private readonly leaseMs: number
   /** Whether another try may have been asked for. */
   private mayBeAsked = true
+  /** Events that were handled elsewhere under a lease, and whose letters could not be removed yet. */
+  private unsettled: { readonly lease: StreamLease; readonly numbers: Set<number> } | undefined
 
   constructor(store: EventStore, projection: Projection<R>, cursor: string, leaseMs: number) {
     this.store = store
@@ -92,9 +94,19 @@ export class Replaying<R> {
         )
       }
       const batch = yield* this.store.workspace.transaction((transaction) => this.waitingOf(transaction, letter, whole))
-      yield* handle(batch, { version: this.projection.version })
+      const handled = this.handledUnder(lease)
+      const left = batch.filter(({ sequenceNumber }) => !handled.has(sequenceNumber))
+      yield* handle(left, { version: this.projection.version })
+      for (const { sequenceNumber } of batch) handled.add(sequenceNumber)
       yield* this.store.workspace.transaction((transaction) => settle(transaction, batch))
+      for (const { sequenceNumber } of batch) handled.delete(sequenceNumber)
     })
+  }
+
+  /** What was handled under another lease may have to be handled again: the query model may have been emptied meanwhile. */
+  private handledUnder(lease: StreamLease): Set<number> {
+    if (this.unsettled?.lease !== lease) this.unsettled = { lease, numbers: new Set() }
+    return this.unsettled.numbers
   }
 
   /** The letter's batch, from its event on. */

@@ -203,7 +203,7 @@ class Stream<E, R> {
   /** Ends when the lease is lost or the cursor is paused. Gives the lease back when what is under way is done. */
   private hold(lease: CursorLease): Effect.Effect<void, unknown, R> {
     const { between, query, retry, surrender, together } = this.followed
-    const confirmIn = lease.confirmIn.bind(lease)
+    const held = { confirmIn: lease.confirmIn.bind(lease), mayBegin: this.mayBegin }
     const delivering = pull(
       this.backend,
       {
@@ -211,8 +211,7 @@ class Stream<E, R> {
         retry,
         pageSize,
         together,
-        between:
-          between === undefined ? undefined : Effect.suspend(() => between({ confirmIn, mayBegin: this.mayBegin })),
+        between: between === undefined ? undefined : Effect.suspend(() => between(held)),
         deliver: (batches) => this.deliver(lease, batches, (cursor) => this.followed.deliver(batches, cursor)),
         surrender:
           surrender === undefined
