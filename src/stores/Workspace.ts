@@ -110,6 +110,9 @@ export interface Workspace {
    * Runs work in a transaction of the store's database; undone when it fails or is interrupted. Keep it short: on SQLite nobody else
    * writes meanwhile. An answer to COMMIT that is lost is `StoreUnavailable` like any other failure of the connection, so work
    * that is done again after it has to notice that it was done before.
+   *
+   * Another transaction of the same store within the work would wait for this one. It is `InvalidInput` at once, also in fibers that the
+   * work forks, until the work is over: use the one that is given. An effect that is run by itself, in a promise for instance, does wait.
    */
   readonly transaction: <A, E, R>(
     work: (transaction: Transaction) => Effect.Effect<A, E, R>,

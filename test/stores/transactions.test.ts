@@ -106,6 +106,55 @@ for (const { make, name } of stores) {
       })
     )
 
+    itEffect("refuses another one within it at once, and is committed all the same", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const { workspace } = store
+        const other = yield* make
+        const begun = workspace.transaction(() => Effect.void)
+        const refused = {
+          reason: {
+            _tag: "InvalidInput",
+            path: "transaction",
+            problem: expect.stringContaining("use the one that the work was given")
+          }
+        }
+        const nested = [
+          begun,
+          Effect.flatMap(Effect.forkChild(begun), Fiber.join),
+          other.workspace.transaction(() => begun),
+          store.streamAllDurable({ name: "mail" }, () => Effect.void)
+        ]
+        for (const within of nested) {
+          const error = yield* inTime(
+            workspace.transaction(({ cursors }) => Effect.andThen(cursors.claim(claim), Effect.flip(within))),
+            "it is refused"
+          )
+          expect(error).toMatchObject(refused)
+        }
+        expect(yield* claimed(store)).toBe(true)
+        // What is of another store does not wait for this one.
+        yield* inTime(
+          workspace.transaction(() => claimed(other)),
+          "a transaction of another store"
+        )
+      })
+    )
+
+    itEffect("that is over refuses nothing to fibers that were begun within it", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const isOver = yield* Deferred.make<void>()
+        const begun = store.workspace.transaction(({ cursors }) => cursors.claim(claim))
+        const later = yield* store.workspace.transaction(() =>
+          Effect.forkDetach(Effect.andThen(Deferred.await(isOver), begun), { startImmediately: true })
+        )
+        yield* Effect.exit(store.workspace.transaction(() => Effect.fail("undone")))
+        yield* Deferred.succeed(isOver, undefined)
+        expect(yield* inTime(Fiber.join(later), "the later transaction")).toMatchObject({ _tag: "Held" })
+      })
+    )
+
     itEffect("can be prepared before it is begun, and is refused when the store is closed meanwhile", () =>
       Effect.gen(function* () {
         const transaction = yield* Effect.scoped(

@@ -21,6 +21,7 @@ import { Registration } from "./Registration.ts"
 import { startDurable } from "./durableStreams.ts"
 import { Followers } from "./following.ts"
 import { makeWorkspace } from "./workspace/makeWorkspace.ts"
+import { refusingNested } from "./workspace/nesting.ts"
 import type { AppendCondition, StoreBackend } from "./StoreBackend.ts"
 
 type Checked<A> = Result.Result<A, EventStoreErrorReason>
@@ -29,8 +30,9 @@ type Checked<A> = Result.Result<A, EventStoreErrorReason>
  * The contract on top of a backend. `name` names the store in spans, for example `sqlite`. Durable streams end with the scope,
  * which has to be before the backend does.
  */
-export const makeEventStore = (backend: StoreBackend, name: string): Effect.Effect<EventStore, never, Scope.Scope> =>
+export const makeEventStore = (given: StoreBackend, name: string): Effect.Effect<EventStore, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const backend = { ...given, transaction: refusingNested(given.transaction) }
     const followers = yield* Effect.acquireRelease(
       Effect.sync(() => new Followers(backend)),
       ({ close }) => close
