@@ -24,7 +24,7 @@ export interface ProjectionStatus {
   readonly state: StreamStatus["state"]
   /** Of the partition that is furthest behind. */
   readonly position: number
-  /** The log's last number, 0 when it is empty. */
+  /** The log's last number when the status was asked for, or a later one that has been looked at; 0 when it is empty. */
   readonly headSequenceNumber: number
   /** Events of the log that were not looked at yet. */
   readonly lag: number

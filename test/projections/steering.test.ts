@@ -65,6 +65,44 @@ for (const under of [memory, ...databases]) {
       })
     )
 
+    itEffect("the status tells of one moment, whatever comes while the head is read", () =>
+      Effect.gen(function* () {
+        const store = yield* under.make
+        const asked = yield* Deferred.make<void>()
+        /** What happens after the head was read and before its reader has it. */
+        let meanwhile: Effect.Effect<unknown, unknown> = Deferred.succeed(asked, undefined)
+        const { workspace } = store
+        const slowly = {
+          ...store,
+          workspace: {
+            ...workspace,
+            head: Effect.tap(workspace.head, () => Effect.orDie(Effect.suspend(() => meanwhile)))
+          }
+        }
+        const mayFinish = yield* Deferred.make<void>()
+        const handle = () => Deferred.await(mayFinish)
+        const projection = Projection.elsewhere({ name: "slow", events: Events, handle })
+        yield* store.append([sold()])
+        const worker = yield* startWorker(slowly, [projection])
+        // To be put in use it has to come as far as the log is long.
+        yield* inTime(Deferred.await(asked), "the worker reads the head")
+        meanwhile = Effect.gen(function* () {
+          meanwhile = Effect.void
+          yield* Deferred.succeed(mayFinish, undefined)
+          yield* eventuallyStatus(worker, projection, "it is in use", ({ active }) => active)
+        })
+        const done = yield* worker.status(projection)
+        assert.deepStrictEqual([done.active, done.position, done.headSequenceNumber, done.lag], [true, 1, 1, 0])
+        meanwhile = Effect.gen(function* () {
+          meanwhile = Effect.void
+          yield* store.append([sold()])
+          yield* worker.waitFor(projection, 2)
+        })
+        const ahead = yield* worker.status(projection)
+        assert.deepStrictEqual([ahead.position, ahead.headSequenceNumber, ahead.lag, ahead.lagMs], [2, 2, 0, 0])
+      })
+    )
+
     itEffect(
       "who waits for the position of an append reads what it wrote; who waits too long is told where it is",
       () =>

@@ -138,29 +138,29 @@ export class RunningProjection<R = never> {
     return Effect.forEach(this.parts, (part) => part.reached(sequenceNumber), { discard: true })
   }
 
-  readonly position: Effect.Effect<number> = Effect.suspend(() =>
-    Effect.map(this.partitions, (all) => Math.min(...all.map(({ position }) => position)))
-  )
+  readonly position: Effect.Effect<number> = Effect.suspend(() => Effect.map(this.partitions, leastPosition))
 
   readonly status: Effect.Effect<ProjectionStatus, EventStoreError> = Effect.gen({ self: this }, function* () {
     const { name, version } = this.projection
+    const headBefore = yield* this.store.workspace.head
+    // From here on nothing is waited for until the end: what was handled while the head was read is no lag.
     const partitions = yield* this.partitions
-    const position = yield* this.position
-    const headSequenceNumber = yield* this.store.workspace.head
+    const position = leastPosition(partitions)
+    const headSequenceNumber = Math.max(headBefore, ...partitions.map((partition) => partition.position))
     const worst = partitions.reduce((a, b) => (states.indexOf(b.state) < states.indexOf(a.state) ? b : a))
-    return {
+    const status = {
       name,
       version,
       active: this.activeVersion === version,
       state: worst.state,
       position,
       headSequenceNumber,
-      lag: Math.max(0, headSequenceNumber - position),
-      lagMs: yield* this.ageOfNext(position, headSequenceNumber),
+      lag: headSequenceNumber - position,
       rate: this.parts.reduce((sum, part) => sum + part.throughput.rate, 0),
       lastError: worst.failures > 0 || worst.state === "stopped" ? worst.lastError : this.activationError,
       partitions
     }
+    return { ...status, lagMs: yield* this.ageOfNext(position, headSequenceNumber) }
   })
 
   private get cursors(): ReadonlyArray<string> {
@@ -228,3 +228,6 @@ export class RunningProjection<R = never> {
     }
   })
 }
+
+const leastPosition = (partitions: ReadonlyArray<PartitionStatus>): number =>
+  Math.min(...partitions.map(({ position }) => position))
