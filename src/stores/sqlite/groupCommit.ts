@@ -24,6 +24,8 @@ export interface PreparedRequest {
   readonly weight: number
   /** Whether it has been decided again. Its first batches are then not what the caller takes for recorded. */
   wasRevised: boolean
+  /** The head of the log when it was judged: past the group's first one where it has seen events of its group. */
+  judgedAt: number
 }
 
 export type Verdict = Result.Result<ReadonlyArray<AppendResult>, EventStoreErrorReason>
@@ -38,7 +40,7 @@ export const prepareRequest = (request: AppendRequest): PreparedRequest => {
       return text
     })
   )
-  return { request, texts, weight, wasRevised: false }
+  return { request, texts, weight, wasRevised: false, judgedAt: 0 }
 }
 
 /** Commits a group; one verdict a request, or `Locked` when nothing was done because another process writes. */
@@ -65,23 +67,35 @@ export const commitGroup = (
   if (Result.isSuccess(committed)) return written.success
   const { failure } = committed
   if (isRefusal(failure)) return afterFailure(log, group, occurredAt, failure, head)
-  attempt("roll back", () => log.rollback(head))
-  return written.success.map((verdict) => doubtful(verdict, head, failure))
+  const source = attempt("roll back", () => {
+    log.rollback(head)
+    log.refresh()
+    return contextSource(log)
+  })
+  return written.success.map((verdict, index) => doubtful(source, group[index]!, verdict, head, failure))
 }
 
 /**
- * What was recorded after `head` may be lost, and so may be what a conflict was with, or what a revision to nothing was
- * decided on: these fail as the COMMIT did. Any other refusal, and the result of an earlier commit, stand.
+ * What was recorded after `head` may be lost, and so may be what a later refusal or revision to nothing stood on: what would not be
+ * refused without it fails as the COMMIT did. Earlier ones, and the result of an earlier commit, stand.
  */
-const doubtful = (verdict: Verdict, head: number, failure: EventStoreErrorReason): Verdict => {
-  if (Result.isFailure(verdict)) {
-    const { failure: refusal } = verdict
-    const isInDoubt = refusal._tag === "ConditionalAppendConflict" && refusal.headSequenceNumber > head
-    return isInDoubt ? Result.fail(failure) : verdict
+const doubtful = (
+  source: Result.Result<ContextSource, unknown>,
+  { judgedAt, request }: PreparedRequest,
+  verdict: Verdict,
+  head: number,
+  failure: EventStoreErrorReason
+): Verdict => {
+  const first = Result.isSuccess(verdict) ? verdict.success[0] : undefined
+  if (first !== undefined) {
+    return first.firstSequenceNumber <= head ? verdict : Result.fail(new CommitUnknown({ commitId: first.commitId }))
   }
-  const first = verdict.success[0]
-  if (first === undefined) return Result.fail(failure)
-  return first.firstSequenceNumber <= head ? verdict : Result.fail(new CommitUnknown({ commitId: first.commitId }))
+  if (judgedAt === head) return verdict
+  // A revision is not asked again: its last answer would count, and nothing follows from it.
+  const unrevised = request.condition?.revise === undefined ? request : { ...request, condition: undefined }
+  const again = Result.flatMap(source, (log) => attempt("append", () => admit(log, unrevised)))
+  const isRefused = Result.isSuccess(again) && Result.isFailure(again.success)
+  return Result.fail(isRefused ? again.success.failure : failure)
 }
 
 /** Whether a failed COMMIT surely did nothing. After an I/O error it may yet turn up, when the log is recovered. */
@@ -94,6 +108,7 @@ const isRefusal = (failure: EventStoreErrorReason | Locked): failure is Locked |
  */
 const apply = (log: SqliteLog, source: ContextSource, prepared: PreparedRequest, occurredAt: number): Verdict => {
   const { batches, condition } = prepared.request
+  prepared.judgedAt = log.recent.head
   const admitted = admit(source, prepared.request)
   const isAsSubmitted = Result.isSuccess(admitted) && admitted.success === batches
   if (isAsSubmitted && prepared.wasRevised) return Result.fail(new StoreBusy({ waitedMs: 0 }))

@@ -6,6 +6,8 @@ import * as Result from "effect/Result"
 import { describe, expect } from "vitest"
 import * as Query from "../../../src/stores/EventQuery.ts"
 import type { EventStore } from "../../../src/stores/EventStore.ts"
+import { InvalidInput } from "../../../src/stores/EventStoreError.ts"
+import { checkIdempotency } from "../../../src/stores/internal/idempotency.ts"
 import { normaliseEvents } from "../../../src/stores/internal/normaliseEvents.ts"
 import { everything, normaliseQuery } from "../../../src/stores/internal/normaliseQuery.ts"
 import type { AppendCondition } from "../../../src/stores/internal/StoreBackend.ts"
@@ -165,7 +167,7 @@ describe("a COMMIT that fails", () => {
     })
 
   /** A log whose next COMMITs fail with these codes. */
-  const setUp = (...codes: Array<string>) =>
+  const setUp = (codes: Array<string>) =>
     Effect.gen(function* () {
       const log = yield* ownLog
       const commit = log.commit.bind(log)
@@ -182,7 +184,7 @@ describe("a COMMIT that fails", () => {
 
   itEffect("for want of room never records what a call had before it was revised in the same transaction", () =>
     Effect.gen(function* () {
-      const { log, typesOf } = yield* setUp("SQLITE_FULL", "SQLITE_FULL")
+      const { log, typesOf } = yield* setUp(["SQLITE_FULL", "SQLITE_FULL"])
       const revise = () => Result.succeed([batchOf("Second")])
       const verdicts = commitGroup(log, [request("Large"), request("First", { revise })], 1)
       expect(verdicts).toMatchObject([{ failure: { _tag: "StorageFull" } }, { failure: { _tag: "StoreBusy" } }])
@@ -192,7 +194,7 @@ describe("a COMMIT that fails", () => {
 
   itEffect("for want of room records what a call becomes when it is revised again", () =>
     Effect.gen(function* () {
-      const { log, typesOf } = yield* setUp("SQLITE_FULL")
+      const { log, typesOf } = yield* setUp(["SQLITE_FULL"])
       let revisions = 0
       const revise = () => Result.succeed([batchOf(`Revision ${++revisions}`)])
       const verdicts = commitGroup(log, [request("Small"), request("First", { revise })], 1)
@@ -205,7 +207,7 @@ describe("a COMMIT that fails", () => {
     "with its outcome unknown leaves in doubt what stands on its events, and nothing that came before them",
     () =>
       Effect.gen(function* () {
-        const { log } = yield* setUp("SQLITE_IOERR_FSYNC")
+        const { log } = yield* setUp(["SQLITE_IOERR_FSYNC"])
         const verdicts = commitGroup(
           log,
           [
@@ -225,5 +227,81 @@ describe("a COMMIT that fails", () => {
           { failure: { _tag: "CommitUnknown" } }
         ])
       })
+  )
+
+  /** An append with an id of its own, under a key. */
+  const named = (eventType: string, eventId: string, key?: string) => {
+    const limits = { millis: 1, maxPayloadBytes: 100 }
+    const events = Result.getOrThrow(normaliseEvents([{ ...event(eventType), eventId }], "events", limits))
+    const idempotency = Result.getOrThrow(checkIdempotency(key, events))
+    return prepareRequest({ batches: [events], condition: undefined, idempotency, pathOf: () => "events" })
+  }
+  const [one, two, three] = range(1, 3).map((digit) => `0192f0c1-2a3b-7c4d-8e5f-60718293a4b${digit}`)
+  const inDoubt = { failure: { _tag: "StoreUnavailable", retryable: true } }
+
+  itEffect(
+    "with its outcome unknown leaves in doubt who was refused for a key or an id of its events, and no others",
+    () =>
+      Effect.gen(function* () {
+        const codes: Array<string> = []
+        const { log } = yield* setUp(codes)
+        commitGroup(log, [named("Known", one!, "known")], 1)
+        codes.push("SQLITE_IOERR_FSYNC")
+        const verdicts = commitGroup(
+          log,
+          [
+            named("Lost", two!, "lost"),
+            named("Other", three!, "lost"),
+            named("Other", two!),
+            named("Other", three!, "known"),
+            named("Other", one!)
+          ],
+          1
+        )
+        expect(verdicts).toMatchObject([
+          { failure: { _tag: "CommitUnknown" } },
+          inDoubt,
+          inDoubt,
+          { failure: { _tag: "IdempotencyMismatch" } },
+          { failure: { _tag: "InvalidInput" } }
+        ])
+      })
+  )
+
+  itEffect("with its outcome unknown leaves in doubt what a revision that saw its events was refused for", () =>
+    Effect.gen(function* () {
+      const { log } = yield* setUp(["SQLITE_IOERR_FSYNC"])
+      const refused = new InvalidInput({ path: "options.revise", problem: "no" })
+      const refusing = (expected: number | null) => request("Refused", { expected, revise: () => Result.fail(refused) })
+      const dropping = (expected: number | null) => request("Dropped", { expected, revise: () => Result.succeed([]) })
+      const verdicts = commitGroup(log, [refusing(7), dropping(7), request("Sold"), refusing(null), dropping(null)], 1)
+      expect(verdicts).toMatchObject([
+        { failure: { _tag: "InvalidInput" } },
+        { success: [] },
+        { failure: { _tag: "CommitUnknown" } },
+        inDoubt,
+        inDoubt
+      ])
+    })
+  )
+
+  itEffect("with its outcome unknown refuses again what stood on the events before it as well", () =>
+    Effect.gen(function* () {
+      const { log } = yield* setUp(["SQLITE_IOERR_FSYNC"])
+      const verdicts = commitGroup(log, [request("Sold"), request("Refused", { expected: 7 })], 1)
+      expect(verdicts).toMatchObject([
+        { failure: { _tag: "CommitUnknown" } },
+        { failure: { _tag: "ConditionalAppendConflict", actual: null, headSequenceNumber: 0 } }
+      ])
+    })
+  )
+
+  itEffect("for want of room refuses nobody for a key or an id that was not taken after all", () =>
+    Effect.gen(function* () {
+      const { log, typesOf } = yield* setUp(["SQLITE_FULL", "SQLITE_FULL"])
+      const verdicts = commitGroup(log, [named("Large", one!, "k"), named("Small", two!, "k"), named("Small", one!)], 1)
+      expect(verdicts).toMatchObject([{ failure: { _tag: "StorageFull" } }, { _tag: "Success" }, { _tag: "Success" }])
+      expect(typesOf()).toEqual(["Small", "Small"])
+    })
   )
 })
