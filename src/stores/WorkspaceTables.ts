@@ -117,6 +117,7 @@ export interface NewOutboxEntry extends OutboxKey {
 export interface OutboxEntry extends NewOutboxEntry {
   /** How often it was leased, this time included. It also tells the holders of an entry apart. */
   readonly attempts: number
+  /** What the attempt before has failed with. While an entry is leased, its holder is stored instead. */
   readonly failure: string | undefined
   /** Given up. */
   readonly dead: boolean
@@ -125,16 +126,27 @@ export interface OutboxEntry extends NewOutboxEntry {
 export interface OutboxTable {
   /** An entry that is there already stays as it is. */
   readonly put: (entries: ReadonlyArray<NewOutboxEntry>) => Stored<void>
-  /** Takes entries that are due, in the order of their events, for so long; others see them again after that. */
-  readonly lease: (reactor: string, limit: number, leaseMs: number) => Stored<ReadonlyArray<OutboxEntry>>
+  /**
+   * Takes entries that are due, in the order of their events, for so long; others see them again after that. The holder takes the place
+   * of the failure; given is the failure that was there.
+   */
+  readonly lease: (
+    reactor: string,
+    limit: number,
+    leaseMs: number,
+    holder: string
+  ) => Stored<ReadonlyArray<OutboxEntry>>
   /** Milliseconds until the next entry is due; `undefined` when none waits. */
   readonly dueIn: (reactor: string) => Stored<number | undefined>
   /** Done with: takes it out, if it was not leased by others since; says whether it was there. */
   readonly acknowledge: (key: OutboxKey, attempts: number) => Stored<boolean>
   /** Due again in so many milliseconds. */
   readonly postpone: (key: OutboxKey, attempts: number, delayMs: number, failure: string) => Stored<boolean>
-  /** The attempt was not begun: it does not count, and the entry is due at once, as it was before it was leased. */
-  readonly giveBack: (key: OutboxKey, attempts: number, failure: string | undefined) => Stored<boolean>
+  /**
+   * The attempt was not begun: it does not count, and the entry is due at once, as it was before it was leased. The number becomes
+   * less by that, and others may lease the entry under the same one: only the holder can do it.
+   */
+  readonly giveBack: (key: OutboxKey, attempts: number, holder: string, failure: string | undefined) => Stored<boolean>
   /** Given up: stays as it is until it is revived. */
   readonly bury: (key: OutboxKey, attempts: number, failure: string) => Stored<boolean>
   /** In the order of their events. */

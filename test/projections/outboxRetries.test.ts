@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { describe, expect, it } from "vitest"
-import { settle, unanswered } from "../../src/projections/internal/outboxAttempt.ts"
+import { newHolder, settle } from "../../src/projections/internal/outboxAttempt.ts"
 import { reviveDead } from "../../src/projections/internal/outboxDead.ts"
 import * as Outbox from "../../src/projections/Outbox.ts"
 import { ReactionTimedOut } from "../../src/projections/OutboxError.ts"
@@ -186,7 +186,7 @@ describe("of the dead reactions", () => {
       yield* transaction(({ outbox }) =>
         Effect.gen(function* () {
           yield* outbox.put([one!, two!, three!].map((key) => ({ ...key, body: "{}" })))
-          yield* outbox.lease("cards", 3, 60_000)
+          yield* outbox.lease("cards", 3, 60_000, "me")
           for (const key of [one!, two!]) yield* outbox.bury(key, 1, "bad")
         })
       )
@@ -288,49 +288,6 @@ describe("an attempt", () => {
     })
   )
 
-  itEffect("that is given back is given back once, though the answer to that is lost", () =>
-    Effect.gen(function* () {
-      const store = yield* MemoryStore.make()
-      const { transaction } = store.workspace
-      const down = fromReason(new StoreUnavailable({ code: "DOWN", operation: "read", retryable: true }))
-      let timesGivenBack = 0
-      let turnsAfter = 0
-      let isLost = false
-      const lossy: typeof transaction = (work, options) =>
-        Effect.suspend(() => {
-          let isGivenBack = false
-          return transaction((tx) => {
-            const giveBack: typeof tx.outbox.giveBack = (...what) => {
-              isGivenBack = true
-              timesGivenBack += 1
-              return tx.outbox.giveBack(...what)
-            }
-            const lease: typeof tx.outbox.lease = (...what) => {
-              if (isLost) turnsAfter += 1
-              return isGivenBack ? Effect.succeed([]) : tx.outbox.lease(...what)
-            }
-            return work({ ...tx, outbox: { ...tx.outbox, giveBack, lease } })
-          }, options).pipe(
-            Effect.tap(() => {
-              if (!isGivenBack || isLost) return Effect.void
-              isLost = true
-              // It is committed, and another process has leased it before this one hears that it does not know.
-              const leasing = transaction(({ outbox }) => outbox.lease("cards", 1, 60_000))
-              return Effect.andThen(leasing, Effect.fail(down))
-            })
-          )
-        })
-      const { attempts, outbox } = watched({ reactor: cards })
-      yield* store.append(invited("ann"))
-      const workspace = { ...store.workspace, transaction: lossy, page: () => Effect.fail(down) }
-      yield* running({ ...store, workspace }, outbox)
-      yield* eventually("it was tried again", () => turnsAfter >= 2)
-      expect(timesGivenBack).toBe(1)
-      expect(yield* entriesOf(store, "cards")).toMatchObject([{ attempts: 1 }])
-      expect(attempts).toEqual([])
-    })
-  )
-
   itEffect("that was not answered takes nothing from the next life", () =>
     Effect.gen(function* () {
       const store = yield* MemoryStore.make()
@@ -341,8 +298,7 @@ describe("an attempt", () => {
       yield* store.workspace.transaction((tx) =>
         Effect.gen(function* () {
           yield* tx.outbox.put([{ ...reaction, body: '{"to":"ann"}' }])
-          for (const _ of range(1, 2)) yield* tx.outbox.lease("cards", 1, 0)
-          yield* tx.outbox.postpone(reaction, 2, 0, unanswered)
+          for (const _ of range(1, 2)) yield* tx.outbox.lease("cards", 1, 0, newHolder())
         })
       )
       const { dead, revive } = yield* running(store, outbox)

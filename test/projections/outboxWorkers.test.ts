@@ -38,7 +38,13 @@ const withLeases = (store: EventStore, leaseMs: number): EventStore => ({
     transaction: (work, options) =>
       store.workspace.transaction(
         (tx) =>
-          work({ ...tx, outbox: { ...tx.outbox, lease: (name, limit) => tx.outbox.lease(name, limit, leaseMs) } }),
+          work({
+            ...tx,
+            outbox: {
+              ...tx.outbox,
+              lease: (name, limit, _, holder) => tx.outbox.lease(name, limit, leaseMs, holder)
+            }
+          }),
         options
       )
   }
@@ -78,14 +84,14 @@ for (const under of stores) {
           yield* store.append(invited("ann"))
           const { status } = yield* running(withLeases(store, 1), outbox)
           yield* eventually("it is being carried out", () => attempts.length === 1)
-          const lease = store.workspace.transaction((tx) => tx.outbox.lease("cards", 1, 60_000))
+          const lease = store.workspace.transaction((tx) => tx.outbox.lease("cards", 1, 60_000, "another one"))
           const [taken] = yield* until("its lease has ended", lease, ({ length }) => length === 1)
           expect(taken!.attempts).toBe(2)
           yield* open
           yield* until("it has come back", status, ({ running }) => running === 0)
           yield* store.append(invited("bob"))
           yield* eventually("it has written down what it could", () => attempts.some(({ to }) => to.startsWith("bob")))
-          expect((yield* entriesOf(store, "cards"))[0]).toEqual(taken)
+          expect((yield* entriesOf(store, "cards"))[0]).toEqual({ ...taken, failure: "another one" })
           yield* store.workspace.transaction((tx) => tx.outbox.acknowledge(taken!, 2))
         })
       )

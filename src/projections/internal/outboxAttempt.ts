@@ -4,6 +4,7 @@
  * A life is so many attempts. An entry's number of attempts tells its holders apart, so a revived entry begins another life where the
  * number goes on. It only becomes less where an attempt was leased and not begun: nobody has anything to write down under it.
  */
+import { randomUUID } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,10 +20,15 @@ import { ReactionTimedOut } from "../OutboxError.ts"
 import { failureText } from "./failureText.ts"
 import { carriedOut } from "./handling.ts"
 
-/** What is written down before the last attempt of a life, and stays there when its process ends. */
-export const unanswered = "The last attempt has not been answered."
+const unanswered = "The last attempt has not been answered."
 
-/** What becomes of such an entry. */
+/** A holder of leases. It is stored in the place of a failure until the attempt is answered, and stays there when its process ends. */
+export const newHolder = (): string => `${unanswered} Its worker: ${randomUUID()}`
+
+/** Whether the attempt before has ended without a word. */
+const isUnanswered = ({ failure }: OutboxEntry): boolean => failure?.startsWith(unanswered) === true
+
+/** What becomes of an entry whose last attempt was not answered. */
 export const givenUp = "The last attempt was not answered: its process ended, or was too slow. It may have succeeded."
 
 /** What became of an attempt. */
@@ -39,10 +45,11 @@ export const idempotencyKeyOf = ({ place, reactor }: OutboxKey, { eventId }: Eve
   `${reactor}/${eventId}/${place}`
 
 /** Which attempt of its life it is, from 1. */
-const attemptInLife = ({ attempts }: OutboxEntry, most: number): number => ((attempts - 1) % most) + 1
+const attemptInLife = (attempts: number, most: number): number => ((attempts - 1) % most) + 1
 
-/** Whether the entry is dead when this attempt fails. */
-export const isLastAttempt = (entry: OutboxEntry, most: number): boolean => attemptInLife(entry, most) === most
+/** Whether the attempt before was the last one of a life, and was not answered: this one must not begin. */
+export const isGivenUp = (entry: OutboxEntry, most: number): boolean =>
+  isUnanswered(entry) && attemptInLife(entry.attempts - 1, most) === most
 
 /** Carries the reaction out and says what became of it. Never fails, and takes no longer than the timeout. */
 export const carryOut = Effect.fnUntraced(function* <Reaction, R>(
@@ -81,10 +88,11 @@ export const settle = <Reaction>(
   const { attempts } = entry
   if (Exit.isSuccess(exit)) return Effect.succeed({ entry, write: (table) => table.acknowledge(entry, attempts) })
   const failure = failureText(Cause.squash(exit.cause))
-  if (isLastAttempt(entry, most)) {
+  const attempt = attemptInLife(attempts, most)
+  if (attempt === most) {
     return Effect.succeed({ entry, write: (table) => table.bury(entry, attempts, failure) })
   }
-  const longest = Math.min(backOff.most, backOff.first * 2 ** (attemptInLife(entry, most) - 1))
+  const longest = Math.min(backOff.most, backOff.first * 2 ** (attempt - 1))
   return Effect.map(Random.next, (share) => {
     const delayMs = Math.round(share * longest)
     return { entry, write: (table) => table.postpone(entry, attempts, delayMs, failure) }

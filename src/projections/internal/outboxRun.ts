@@ -3,7 +3,8 @@
  * transaction a turn writes down what became of attempts that have ended, and leases as many entries as there is room for.
  *
  * A lease covers the longest time that an attempt may take. Whoever comes back later than that finds the entry's number of attempts
- * changed and can write nothing any more.
+ * changed and can write nothing any more. What was leased and does not begin is given back: also what a turn may have leased, if it
+ * has failed and may be committed all the same.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -22,7 +23,7 @@ import { checkLease } from "../../stores/lease.ts"
 import type { OutboxEntry } from "../../stores/WorkspaceTables.ts"
 import type { Transaction, Workspace } from "../../stores/Workspace.ts"
 import type { Outbox, OutboxStatus, RunningOutbox, RunOptions } from "../Outbox.ts"
-import { carryOut, givenUp, isLastAttempt, settle, unanswered } from "./outboxAttempt.ts"
+import { carryOut, givenUp, isGivenUp, newHolder, settle } from "./outboxAttempt.ts"
 import type { Settlement } from "./outboxAttempt.ts"
 import { listDead, dropDead, reviveDead } from "./outboxDead.ts"
 import { OutboxFilling } from "./outboxFilling.ts"
@@ -114,6 +115,8 @@ class OutboxWorker<R> {
   private readonly leaseMs: number
   private readonly pollMs: number
   private readonly records: ReactedRecords
+  /** Tells leases of this worker from those of others under the same number. */
+  private readonly holder = newHolder()
   /** What is to be written down. */
   private settlements: ReadonlyArray<Settlement> = []
   /** Open when there is something to do. */
@@ -191,33 +194,36 @@ class OutboxWorker<R> {
 
   private turn(settlements: ReadonlyArray<Settlement>): Effect.Effect<Turn, EventStoreError> {
     if (this.room === 0 && settlements.length === 0) return Effect.succeed({ leased: [], askedAt: 0, dueIn: undefined })
-    return this.workspace.transaction((transaction) =>
-      Effect.andThen(
-        Effect.forEach(settlements, ({ write }) => write(transaction.outbox), { discard: true }),
-        // Only now: it may have been stopped while it waited for the transaction.
-        Effect.gen(() => this.lease(transaction, this.room))
+    const leased: Array<OutboxEntry> = []
+    return this.workspace
+      .transaction((transaction) =>
+        Effect.andThen(
+          Effect.forEach(settlements, ({ write }) => write(transaction.outbox), { discard: true }),
+          // Only now: it may have been stopped while it waited for the transaction.
+          Effect.gen(() => this.lease(transaction, this.room, leased))
+        )
       )
-    )
+      .pipe(Effect.onError(() => Effect.sync(() => this.giveBack(leased))))
   }
 
-  private *lease({ outbox }: Transaction, room: number): Effect.fn.Return<Turn, EventStoreError> {
+  /** Adds to what is leased, so that it is known where the transaction fails. */
+  private *lease(
+    { outbox }: Transaction,
+    room: number,
+    leased: Array<OutboxEntry>
+  ): Effect.fn.Return<Turn, EventStoreError> {
     const { parts } = this.outbox.reactor
     const entryMs = this.outbox.timeout + this.leaseMs
-    const most = this.outbox.attempts
-    const leased: Array<OutboxEntry> = []
     const askedAt = yield* monotonicMillis
     let dueIn: number | undefined
     for (let index = 0; index < parts.length && leased.length < room; index++) {
       const { name } = parts[(this.nextReactor + index) % parts.length]!
-      for (const entry of yield* outbox.lease(name, room - leased.length, entryMs)) {
-        if (entry.failure === unanswered) {
+      for (const entry of yield* outbox.lease(name, room - leased.length, entryMs, this.holder)) {
+        if (isGivenUp(entry, this.outbox.attempts)) {
           // No attempt is begun: when it is revived it has a whole life before it.
-          yield* outbox.giveBack(entry, entry.attempts, unanswered)
+          yield* outbox.giveBack(entry, entry.attempts, this.holder, entry.failure)
           yield* outbox.bury(entry, entry.attempts - 1, givenUp)
-          continue
-        }
-        leased.push(entry)
-        if (isLastAttempt(entry, most)) yield* outbox.postpone(entry, entry.attempts, entryMs, unanswered)
+        } else leased.push(entry)
       }
       const due = yield* outbox.dueIn(name)
       if (due !== undefined) dueIn = Math.min(due, dueIn ?? due)
@@ -243,25 +249,24 @@ class OutboxWorker<R> {
             }),
             Effect.exit
           )
-          if (yield* isLate) return this.giveBack(entry)
+          if (yield* isLate) {
+            this.running -= 1
+            return this.giveBack([entry])
+          }
           yield* Effect.forkDetach(Effect.gen(() => this.attempt(entry, found)))
         }),
       { discard: true }
     )
   }
 
-  private giveBack(entry: OutboxEntry): void {
-    this.running -= 1
-    let isWritten = false
-    const write: Settlement["write"] = (table) =>
-      Effect.suspend(() => {
-        // Once, also where the answer to COMMIT was lost: somebody else may have leased it since, under the same number.
-        if (isWritten) return Effect.succeed(false)
-        return Effect.tap(table.giveBack(entry, entry.attempts, entry.failure), () =>
-          Effect.sync(() => (isWritten = true))
-        )
-      })
-    this.settlements = [...this.settlements, { entry, write }]
+  private giveBack(entries: ReadonlyArray<OutboxEntry>): void {
+    const settlements = entries.map((entry): Settlement => {
+      const { attempts, failure } = entry
+      return { entry, write: (table) => table.giveBack(entry, attempts, this.holder, failure) }
+    })
+    // Turn after turn may fail that leases the same: once is enough.
+    const others = this.settlements.filter(({ entry }) => !entries.some((it) => isSameLease(it, entry)))
+    this.settlements = [...others, ...settlements]
     this.wake()
   }
 
@@ -282,6 +287,9 @@ class OutboxWorker<R> {
     return Effect.raceFirst(this.calls.await, Effect.sleep(Duration.millis(millis)))
   }
 }
+
+const isSameLease = (a: OutboxEntry, b: OutboxEntry): boolean =>
+  a.reactor === b.reactor && a.sequenceNumber === b.sequenceNumber && a.place === b.place && a.attempts === b.attempts
 
 const isClosed = (error: unknown): boolean => error instanceof EventStoreError && error.reason._tag === "StoreClosed"
 

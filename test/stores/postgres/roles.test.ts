@@ -204,7 +204,7 @@ describe("the worker", () => {
           yield* deadLetters.requestReplay("mine", undefined)
           yield* deadLetters.clear("mine")
           yield* outbox.put([entry])
-          const [leased] = yield* outbox.lease("mine", 1, 1_000)
+          const [leased] = yield* outbox.lease("mine", 1, 1_000, "me")
           yield* outbox.acknowledge(entry, leased!.attempts)
           yield* versions.activate("mine", 2)
         })

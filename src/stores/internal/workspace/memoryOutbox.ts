@@ -15,10 +15,11 @@ export const outboxTable = (rows: MemoryTable<Entry>, now: () => number, step: S
       .values()
       .filter((row) => row.reactor === reactor && row.dead === dead)
       .sort(inOrder)
-  const settle = (key: OutboxKey, attempts: number, settled: (row: Entry) => Entry | undefined) =>
+  const settle = (key: OutboxKey, attempts: number, settled: (row: Entry) => Entry | undefined, holder?: string) =>
     step(() => {
       const row = rows.get(keyOf(key))
       if (row === undefined || row.dead || row.attempts !== attempts) return false
+      if (holder !== undefined && row.failure !== holder) return false
       rows.set(keyOf(key), settled(row))
       return true
     })
@@ -30,7 +31,7 @@ export const outboxTable = (rows: MemoryTable<Entry>, now: () => number, step: S
           rows.set(keyOf(entry), { ...entry, attempts: 0, failure: undefined, dead: false, dueAt: now() })
         }
       }),
-    lease: (reactor, limit, leaseMs) =>
+    lease: (reactor, limit, leaseMs, holder) =>
       step(() => {
         const leased: Array<Entry> = []
         // They are nearly in order as they come: looking at all of them for each few would cost the square of their number.
@@ -39,9 +40,9 @@ export const outboxTable = (rows: MemoryTable<Entry>, now: () => number, step: S
           if (row.reactor === reactor && !row.dead && row.dueAt <= now()) leased.push(row)
         }
         return leased.sort(inOrder).map((row) => {
-          const entry = { ...row, attempts: row.attempts + 1, dueAt: now() + leaseMs }
+          const entry = { ...row, attempts: row.attempts + 1, dueAt: now() + leaseMs, failure: holder }
           rows.set(keyOf(row), entry)
-          return entry
+          return { ...entry, failure: row.failure }
         })
       }),
     dueIn: (reactor) =>
@@ -53,8 +54,8 @@ export const outboxTable = (rows: MemoryTable<Entry>, now: () => number, step: S
     acknowledge: (key, attempts) => settle(key, attempts, () => undefined),
     postpone: (key, attempts, delayMs, failure) =>
       settle(key, attempts, (row) => ({ ...row, dueAt: now() + delayMs, failure })),
-    giveBack: (key, attempts, failure) =>
-      settle(key, attempts, (row) => ({ ...row, attempts: attempts - 1, dueAt: now(), failure })),
+    giveBack: (key, attempts, holder, failure) =>
+      settle(key, attempts, (row) => ({ ...row, attempts: attempts - 1, dueAt: now(), failure }), holder),
     bury: (key, attempts, failure) => settle(key, attempts, (row) => ({ ...row, dead: true, failure })),
     list: (reactor, dead, limit) => step(() => of(reactor, dead).slice(0, limit)),
     count: (reactor) => step(() => ({ waiting: of(reactor, false).length, dead: of(reactor, true).length })),
