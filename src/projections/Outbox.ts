@@ -177,7 +177,10 @@ export interface OutboxStatus {
 /** An outbox that is run. Beside the status, everything concerns the outbox wherever it runs. */
 export interface RunningOutbox<Reaction> {
   readonly status: Effect.Effect<OutboxStatus, EventStoreError>
-  /** Resolves when the reactions to everything up to the number were carried out, or are dead. */
+  /**
+   * Resolves when the reactions to everything up to the number were carried out, or are dead. Where the filling has stopped here that is
+   * when it was resumed, or another process has filled.
+   */
   readonly settled: (sequenceNumber: number) => Effect.Effect<void, EventStoreError>
   /** Starts the filling of reactors again that has stopped in this process. */
   readonly resume: Effect.Effect<void, EventStoreError>

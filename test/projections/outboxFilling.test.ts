@@ -1,6 +1,7 @@
 /** An outbox is filled once per reaction, whoever fills it and however often they end; what cannot be kept stops the filling. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
 import * as EventCatalog from "../../src/decider/EventCatalog.ts"
 import * as Reactor from "../../src/decider/Reactor.ts"
@@ -176,6 +177,22 @@ for (const { make, name, reopen } of stores) {
       })
     )
 
+    itEffect("is waited for where it has stopped, until it is resumed", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const { outbox, to } = watched()
+        yield* store.append([event("Invited", { guest: 5 })])
+        const { resume, settled, status } = yield* running(store, outbox)
+        yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
+        yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
+        yield* store.append(invited("ann"))
+        const settling = yield* Effect.forkChild(settled(2), { startImmediately: true })
+        yield* resume
+        yield* inTime(Fiber.join(settling), "it is settled")
+        expect(to()).toEqual(["ann", "host"])
+      })
+    )
+
     itEffect("is refused where the reactor runs already, or where its query has changed", () =>
       Effect.gen(function* () {
         const store = yield* make
@@ -224,6 +241,27 @@ for (const { make, name, reopen } of stores) {
 
   if (reopen === undefined) continue
   describe(`processes that fill one outbox on ${name}`, () => {
+    itEffect("wait for each other where one of them has stopped", () =>
+      Effect.gen(function* () {
+        const open = yield* reopen
+        const [first, second] = [yield* open, yield* open]
+        const { outbox, to } = watched()
+        const broken = Reactor.make({
+          name: "letters",
+          events: Guests,
+          query: letters.query,
+          react: { Invited: () => [{ to: 1n as never }] }
+        })
+        yield* first.append(invited("ann"))
+        const { settled, status } = yield* running(first, { ...outbox, reactor: broken })
+        yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
+        const settling = yield* Effect.forkChild(settled(1), { startImmediately: true })
+        yield* running(second, outbox)
+        yield* inTime(Fiber.join(settling), "it is settled")
+        expect(to().sort()).toEqual(["ann", "host"])
+      })
+    )
+
     itEffect("take over from each other, and after a restart, without a gap and without a double", () =>
       Effect.gen(function* () {
         const open = yield* reopen

@@ -2,14 +2,14 @@
  * One cursor of a running projection: all of its events, or those of one partition. Delivers what the log brings, and sets aside
  * what fails where the projection wants that.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { EventBatch, EventRecord } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
-import type { DeliveredCursor, Following, Transaction } from "../../stores/Workspace.ts"
+import type { DeliveredCursor, Transaction } from "../../stores/Workspace.ts"
 import type { Place, Projection } from "../Projection.ts"
 import { failureText } from "./failureText.ts"
+import { Follower } from "./Follower.ts"
 import { handleAll } from "./handling.ts"
 import { filtered, keyOf, ofPartition } from "./keys.ts"
 import { cursorOf, identityOf, nameOf } from "./names.ts"
@@ -17,14 +17,11 @@ import { inTransaction } from "./place.ts"
 import { Replaying } from "./Replaying.ts"
 import { Throughput } from "./Throughput.ts"
 
-/** Milliseconds between two looks at a cursor that is not followed here any more. */
-const lookInterval = 250
-
 export class ProjectionPart<R> {
   readonly cursor: string
   readonly throughput = new Throughput()
   readonly replaying: Replaying<R> | undefined
-  following: Following | undefined
+  readonly follower: Follower<R>
   private readonly store: EventStore
   private readonly projection: Projection<R>
   private readonly partition: number
@@ -36,72 +33,26 @@ export class ProjectionPart<R> {
     this.partition = partition
     this.leaseMs = leaseMs
     this.cursor = cursorOf(projection, partition)
-    this.replaying =
+    const replaying =
       projection.onFailure === "park" ? new Replaying(store, projection, this.cursor, leaseMs) : undefined
-  }
-
-  /** Starts to follow the log. What has started is never lost sight of. */
-  readonly start: Effect.Effect<void, EventStoreError, R> = Effect.uninterruptible(
-    Effect.gen({ self: this }, function* () {
-      const { isTransactional, query, retry, start } = this.projection
-      const { replaying } = this
-      this.following = yield* this.store.workspace.follow({
-        cursor: this.cursor,
-        name: nameOf(this.projection),
-        query,
-        identity: identityOf(this.projection),
-        start,
-        leaseMs: this.leaseMs,
-        retry,
-        together: isTransactional,
-        deliver: (batches, cursor) => this.deliver(batches, cursor),
-        between: replaying === undefined ? undefined : (lease) => replaying.run(lease, this.wake),
-        surrender: replaying === undefined ? undefined : (batch, error, cursor) => this.park(batch, error, cursor)
-      })
-    })
-  )
-
-  /** Starts again where it has stopped, otherwise looks at the stored cursor. */
-  readonly startAgain: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
-    const { ended, status, wake } = this.following!
-    if ((yield* status).state !== "stopped") return yield* wake
-    yield* ended
-    yield* this.start
-  })
-
-  /** Where it has stopped while somebody else came past what it has failed with, it stands by again. */
-  readonly rejoin: Effect.Effect<void, EventStoreError, R> = Effect.gen({ self: this }, function* () {
-    const { position, state } = yield* this.following!.status
-    if (state === "stopped" && (yield* this.storedPosition) > position) yield* this.startAgain
-  })
-
-  /** Resolves when the cursor has come to the number, whoever moved it. */
-  reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    const lookUp = Effect.flatMap(this.storedPosition, (position) =>
-      position >= sequenceNumber
-        ? Effect.void
-        : Effect.andThen(Effect.sleep(Duration.millis(lookInterval)), this.reached(sequenceNumber))
-    )
-    return Effect.gen({ self: this }, function* () {
-      const { reached, status } = this.following!
-      // Where it has stopped nobody looks at the stored cursor: what is known here may be old.
-      if ((yield* status).state === "stopped") return yield* lookUp
-      return yield* Effect.catchIf(
-        reached(sequenceNumber),
-        ({ reason }) => reason._tag === "StoreClosed",
-        () => lookUp
-      )
+    const { isTransactional, query, retry, start } = projection
+    this.replaying = replaying
+    this.follower = new Follower(store.workspace, {
+      cursor: this.cursor,
+      name: nameOf(projection),
+      query,
+      identity: identityOf(projection),
+      start,
+      leaseMs,
+      retry,
+      together: isTransactional,
+      deliver: (batches, cursor) => this.deliver(batches, cursor),
+      between: replaying === undefined ? undefined : (lease) => replaying.run(lease, this.wake),
+      surrender: replaying === undefined ? undefined : (batch, error, cursor) => this.park(batch, error, cursor)
     })
   }
 
-  private readonly wake = Effect.suspend(() => this.following?.wake ?? Effect.void)
-
-  private readonly storedPosition: Effect.Effect<number, EventStoreError> = Effect.suspend(() =>
-    Effect.map(
-      this.store.workspace.transaction(({ cursors }) => cursors.read([this.cursor])),
-      ([row]) => row?.position ?? 0
-    )
-  )
+  private readonly wake = Effect.suspend(() => this.follower.following?.wake ?? Effect.void)
 
   private deliver(batches: ReadonlyArray<EventBatch>, cursor: DeliveredCursor): Effect.Effect<void, unknown, R> {
     return Effect.suspend(() => {

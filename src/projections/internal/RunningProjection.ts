@@ -12,6 +12,7 @@ import type { StreamStatus } from "../../stores/EventStream.ts"
 import type { Projection } from "../Projection.ts"
 import type { HookFailed, UnfitProjection } from "../ProjectionError.ts"
 import type { PartitionStatus, ProjectionStatus } from "../ProjectionStatus.ts"
+import type { Follower } from "./Follower.ts"
 import { Hooks } from "./Hooks.ts"
 import { ProjectionPart } from "./ProjectionPart.ts"
 
@@ -66,7 +67,7 @@ export class RunningProjection<R = never> {
     function* () {
       yield* Effect.retry(this.hooks.setUp, { while: isFenced, times: 3 })
       this.activeVersion = yield* this.hooks.activeVersion
-      for (const part of this.parts) yield* part.start
+      for (const part of this.parts) yield* part.follower.start
       yield* Effect.forkScoped(this.activate)
       yield* Effect.forkScoped(this.tend)
     }
@@ -76,10 +77,12 @@ export class RunningProjection<R = never> {
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
     this.isEnding = true
     const unsubscribe = Effect.suspend(() =>
-      Effect.forEach(this.parts, ({ following }) => following?.unsubscribe ?? Effect.void)
+      Effect.forEach(this.parts, ({ follower }) => follower.following?.unsubscribe ?? Effect.void)
     )
     const ended = Effect.suspend(() =>
-      Effect.forEach(this.parts, ({ following }) => following?.ended ?? Effect.void, { concurrency: "unbounded" })
+      Effect.forEach(this.parts, ({ follower }) => follower.following?.ended ?? Effect.void, {
+        concurrency: "unbounded"
+      })
     )
     // One that is about to start is waited for and ended too.
     return Effect.andThen(unsubscribe, this.starting.withPermit(Effect.andThen(unsubscribe, ended))).pipe(Effect.asVoid)
@@ -135,7 +138,7 @@ export class RunningProjection<R = never> {
 
   /** Resolves when every part has come to the number, wherever it runs. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.parts, (part) => part.reached(sequenceNumber), { discard: true })
+    return Effect.forEach(this.parts, ({ follower }) => follower.reached(sequenceNumber), { discard: true })
   }
 
   readonly position: Effect.Effect<number> = Effect.suspend(() => Effect.map(this.partitions, leastPosition))
@@ -169,7 +172,7 @@ export class RunningProjection<R = never> {
 
   private readonly partitions: Effect.Effect<ReadonlyArray<PartitionStatus>> = Effect.suspend(() =>
     Effect.forEach(this.parts, (part, partition) =>
-      Effect.map(part.following!.status, (status): PartitionStatus => ({ partition, ...status }))
+      Effect.map(part.follower.following!.status, (status): PartitionStatus => ({ partition, ...status }))
     )
   )
 
@@ -183,17 +186,17 @@ export class RunningProjection<R = never> {
   }
 
   private get wake(): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.parts, ({ following }) => following!.wake, { discard: true })
+    return Effect.forEach(this.parts, ({ follower }) => follower.following!.wake, { discard: true })
   }
 
   private get startAgain(): Effect.Effect<void, EventStoreError, R> {
-    return this.whileOpen((part) => part.startAgain)
+    return this.whileOpen(({ startAgain }) => startAgain)
   }
 
   /** Nothing starts here after the end. */
-  private whileOpen(work: (part: ProjectionPart<R>) => Effect.Effect<void, EventStoreError, R>) {
+  private whileOpen(work: (follower: Follower<R>) => Effect.Effect<void, EventStoreError, R>) {
     return this.starting.withPermit(
-      Effect.forEach(this.parts, (part) => (this.isEnding ? Effect.void : work(part)), { discard: true })
+      Effect.forEach(this.parts, ({ follower }) => (this.isEnding ? Effect.void : work(follower)), { discard: true })
     )
   }
 
@@ -213,12 +216,12 @@ export class RunningProjection<R = never> {
   /** Looks after what other workers have done: came past what has stopped here, asked for another try, put a version in use. */
   private readonly tend: Effect.Effect<never, never, R> = Effect.gen({ self: this }, function* () {
     const tended = Effect.gen({ self: this }, function* () {
-      yield* this.whileOpen((part) => part.rejoin)
-      for (const { following, replaying } of this.parts) {
-        if (replaying === undefined || (yield* following!.status).state === "waiting") continue
+      yield* this.whileOpen(({ rejoin }) => rejoin)
+      for (const { follower, replaying } of this.parts) {
+        if (replaying === undefined || (yield* follower.following!.status).state === "waiting") continue
         if (!(yield* this.store.workspace.transaction((transaction) => replaying.isAskedIn(transaction)))) continue
         replaying.ask()
-        yield* following!.wake
+        yield* follower.following!.wake
       }
       this.activeVersion = yield* this.hooks.activeVersion
     })

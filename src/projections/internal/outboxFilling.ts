@@ -13,9 +13,10 @@ import type { EventBatch, EventRecord } from "../../stores/Event.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import type { NewOutboxEntry } from "../../stores/WorkspaceTables.ts"
 import type { StreamStatus } from "../../stores/EventStream.ts"
-import type { DeliveredCursor, Following, Workspace } from "../../stores/Workspace.ts"
+import type { DeliveredCursor, FollowOptions, Workspace } from "../../stores/Workspace.ts"
 import type { Outbox } from "../Outbox.ts"
 import { ReactionNotJson } from "../OutboxError.ts"
+import { Follower } from "./Follower.ts"
 import { toJson } from "./outboxJson.ts"
 
 /** Characters of reactions that are put in by one statement, about. */
@@ -34,71 +35,57 @@ const retry: Schedule.Schedule<unknown, unknown> = Schedule.max([
 
 /** The filling of an outbox in one process. */
 export class OutboxFilling {
-  private readonly fillings: Array<{ readonly reactor: string; following: Following }> = []
-  private readonly workspace: Workspace
-  private readonly outbox: Outbox<any, any>
-  private readonly leaseMs: number
-  private readonly filled: () => void
+  private readonly reactors: ReadonlyArray<{ readonly reactor: string; readonly follower: Follower<never> }>
 
   /** `filled` is called after reactions were put in. */
   constructor(workspace: Workspace, outbox: Outbox<any, any>, leaseMs: number, filled: () => void) {
-    this.workspace = workspace
-    this.outbox = outbox
-    this.leaseMs = leaseMs
-    this.filled = filled
+    this.reactors = outbox.reactor.parts.map((part) => ({
+      reactor: part.name,
+      follower: new Follower(workspace, filling(workspace, outbox, part, leaseMs, filled))
+    }))
   }
 
   /** All reactors or none; ends with the scope. */
   readonly start: Effect.Effect<void, EventStoreError, Scope.Scope> = Effect.gen({ self: this }, function* () {
     yield* Effect.addFinalizer(() => this.stop)
-    for (const part of this.outbox.reactor.parts) {
-      const following = yield* Effect.onError(this.follow(part), () => this.stop)
-      this.fillings.push({ reactor: part.name, following })
-    }
+    for (const { follower } of this.reactors) yield* Effect.onError(follower.start, () => this.stop)
   })
 
   /** Starts those again that have stopped. */
-  readonly resume: Effect.Effect<void, EventStoreError> = Effect.gen({ self: this }, function* () {
-    for (const filling of this.fillings) {
-      if ((yield* filling.following.status).state !== "stopped") continue
-      yield* filling.following.ended
-      const part = this.outbox.reactor.parts.find(({ name }) => name === filling.reactor)!
-      filling.following = yield* this.follow(part)
-    }
-  })
+  readonly resume: Effect.Effect<void, EventStoreError> = Effect.suspend(() =>
+    Effect.forEach(this.reactors, ({ follower }) => follower.startAgain, { discard: true })
+  )
 
   /** What is being put in is finished first. */
   readonly stop: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach(this.fillings, ({ following }) => Effect.andThen(following.unsubscribe, following.ended), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    Effect.forEach(
+      this.reactors,
+      ({ follower: { following } }) =>
+        following === undefined ? Effect.void : Effect.andThen(following.unsubscribe, following.ended),
+      { concurrency: "unbounded", discard: true }
+    )
   )
 
   /** Resolves when every reactor has come to the number, wherever it is filled. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.fillings, ({ following }) => following.reached(sequenceNumber), { discard: true })
+    return Effect.forEach(this.reactors, ({ follower }) => follower.reached(sequenceNumber), { discard: true })
   }
 
   readonly statuses: Effect.Effect<ReadonlyArray<StreamStatus & { readonly reactor: string }>> = Effect.suspend(() =>
-    Effect.forEach(this.fillings, ({ following, reactor }) =>
-      Effect.map(following.status, (status) => ({ reactor, ...status }))
+    Effect.forEach(this.reactors, ({ follower, reactor }) =>
+      Effect.map(follower.following!.status, (status) => ({ reactor, ...status }))
     )
   )
-
-  private follow(part: ReactorPart<unknown>): Effect.Effect<Following, EventStoreError> {
-    return fill(this.workspace, this.outbox, part, this.leaseMs, this.filled)
-  }
 }
 
-/** Fills the outbox with the reactions of one reactor. */
-const fill = <Reaction>(
+/** How the outbox is filled with the reactions of one reactor. */
+const filling = <Reaction>(
   workspace: Workspace,
   { start }: Pick<Outbox<Reaction>, "start">,
   part: ReactorPart<Reaction>,
   leaseMs: number,
   filled: () => void
-): Effect.Effect<Following, EventStoreError> => {
+): FollowOptions<unknown, never> => {
   const put = (entries: ReadonlyArray<NewOutboxEntry>, cursor: DeliveredCursor) =>
     workspace.transaction(
       (transaction) =>
@@ -108,7 +95,7 @@ const fill = <Reaction>(
         ),
       { idleMs: leaseMs }
     )
-  return workspace.follow({
+  return {
     cursor: `reactor ${part.name}`,
     name: part.name,
     query: part.query,
@@ -121,7 +108,7 @@ const fill = <Reaction>(
         Effect.suspend(() => Effect.fromResult(entriesOf(part, batches))),
         (entries) => Effect.tap(put(entries, cursor), () => Effect.sync(() => entries.length > 0 && filled()))
       )
-  })
+  }
 }
 
 /** The reactions to the records, as they are stored. */
