@@ -193,6 +193,41 @@ for (const { make, name, reopen } of stores) {
       })
     )
 
+    itEffect("is resumed once, however often that is asked for at once", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const { outbox, to } = watched()
+        yield* store.append([event("Invited", { guest: 5 })])
+        const { resume, settled, status } = yield* running(store, outbox)
+        yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
+        yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
+        yield* store.append(invited("ann"))
+        yield* Effect.all(
+          times(3, () => resume),
+          { concurrency: "unbounded" }
+        )
+        yield* inTime(settled(2), "it is settled")
+        expect(to()).toEqual(["ann", "host"])
+        expect((yield* status).reactors).toMatchObject([{ state: "running", position: 2 }])
+      })
+    )
+
+    itEffect("is not resumed when the outbox has ended", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const { outbox } = watched()
+        yield* store.append([event("Invited", { guest: 5 })])
+        const ended = yield* Effect.scoped(
+          Effect.tap(running(store, outbox), ({ status }) =>
+            until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
+          )
+        )
+        yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
+        yield* ended.resume
+        yield* Effect.scoped(running(store, outbox))
+      })
+    )
+
     itEffect("is refused where the reactor runs already, or where its query has changed", () =>
       Effect.gen(function* () {
         const store = yield* make

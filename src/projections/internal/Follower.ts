@@ -1,6 +1,7 @@
-/** Follows the log under a stored cursor: started again where it has stopped, waited for wherever the cursor is moved. */
+/** Follows the log under stored cursors: started again where it has stopped, waited for wherever the cursor is moved. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
 import type { Following, FollowOptions, Workspace } from "../../stores/Workspace.ts"
 
@@ -64,4 +65,52 @@ export class Follower<R> {
       ([row]) => row?.position ?? 0
     )
   )
+}
+
+/** Those that start and end together. Nothing starts after the end. */
+export class Followers<R> {
+  private readonly all: ReadonlyArray<Follower<R>>
+  /** They are started and stopped by one at a time. */
+  private readonly starting = Semaphore.makeUnsafe(1)
+  private isEnding = false
+
+  constructor(all: ReadonlyArray<Follower<R>>) {
+    this.all = all
+  }
+
+  get start(): Effect.Effect<void, EventStoreError, R> {
+    return this.whileOpen(({ start }) => start)
+  }
+
+  get startAgain(): Effect.Effect<void, EventStoreError, R> {
+    return this.whileOpen(({ startAgain }) => startAgain)
+  }
+
+  get rejoin(): Effect.Effect<void, EventStoreError, R> {
+    return this.whileOpen(({ rejoin }) => rejoin)
+  }
+
+  /** Nothing is delivered any more, at once; resolves when what is being delivered is done with. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    this.isEnding = true
+    const unsubscribe = Effect.suspend(() =>
+      Effect.forEach(this.all, ({ following }) => following?.unsubscribe ?? Effect.void)
+    )
+    const ended = Effect.suspend(() =>
+      Effect.forEach(this.all, ({ following }) => following?.ended ?? Effect.void, { concurrency: "unbounded" })
+    )
+    // One that is about to start is waited for and ended too.
+    return Effect.andThen(unsubscribe, this.starting.withPermit(Effect.andThen(unsubscribe, ended))).pipe(Effect.asVoid)
+  })
+
+  /** Resolves when every cursor has come to the number. */
+  reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
+    return Effect.forEach(this.all, (follower) => follower.reached(sequenceNumber), { discard: true })
+  }
+
+  private whileOpen(work: (follower: Follower<R>) => Effect.Effect<void, EventStoreError, R>) {
+    return this.starting.withPermit(
+      Effect.forEach(this.all, (follower) => (this.isEnding ? Effect.void : work(follower)), { discard: true })
+    )
+  }
 }

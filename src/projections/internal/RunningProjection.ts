@@ -4,7 +4,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as EventQuery from "../../stores/EventQuery.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import type { EventStoreError } from "../../stores/EventStoreError.ts"
@@ -12,7 +11,7 @@ import type { StreamStatus } from "../../stores/EventStream.ts"
 import type { Projection } from "../Projection.ts"
 import type { HookFailed, UnfitProjection } from "../ProjectionError.ts"
 import type { PartitionStatus, ProjectionStatus } from "../ProjectionStatus.ts"
-import type { Follower } from "./Follower.ts"
+import { Followers } from "./Follower.ts"
 import { Hooks } from "./Hooks.ts"
 import { ProjectionPart } from "./ProjectionPart.ts"
 
@@ -42,10 +41,8 @@ export class RunningProjection<R = never> {
   readonly projection: Projection<R>
   private readonly store: EventStore
   private readonly parts: ReadonlyArray<ProjectionPart<R>>
+  private readonly followers: Followers<R>
   private readonly hooks: Hooks<R>
-  /** Parts are started and stopped by one at a time. */
-  private readonly starting = Semaphore.makeUnsafe(1)
-  private isEnding = false
   /** The version in use, as it was a moment ago: to ask would have to wait for handlers where the database has one writer. */
   private activeVersion = 0
   /** What putting this version in use has failed with last. */
@@ -58,6 +55,7 @@ export class RunningProjection<R = never> {
       { length: projection.partitions },
       (_, partition) => new ProjectionPart(store, projection, partition, leaseMs)
     )
+    this.followers = new Followers(this.parts.map(({ follower }) => follower))
     this.hooks = new Hooks(store, projection, leaseMs, this.cursors)
   }
 
@@ -67,30 +65,20 @@ export class RunningProjection<R = never> {
     function* () {
       yield* Effect.retry(this.hooks.setUp, { while: isFenced, times: 3 })
       this.activeVersion = yield* this.hooks.activeVersion
-      for (const part of this.parts) yield* part.follower.start
+      yield* this.followers.start
       yield* Effect.forkScoped(this.activate)
       yield* Effect.forkScoped(this.tend)
     }
   )
 
   /** No handler starts any more, at once; resolves when those that run have finished. */
-  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    this.isEnding = true
-    const unsubscribe = Effect.suspend(() =>
-      Effect.forEach(this.parts, ({ follower }) => follower.following?.unsubscribe ?? Effect.void)
-    )
-    const ended = Effect.suspend(() =>
-      Effect.forEach(this.parts, ({ follower }) => follower.following?.ended ?? Effect.void, {
-        concurrency: "unbounded"
-      })
-    )
-    // One that is about to start is waited for and ended too.
-    return Effect.andThen(unsubscribe, this.starting.withPermit(Effect.andThen(unsubscribe, ended))).pipe(Effect.asVoid)
-  })
+  get stop(): Effect.Effect<void> {
+    return this.followers.stop
+  }
 
   /** Resumes what is paused, and starts what has stopped again. */
   get resume(): Effect.Effect<void, EventStoreError, R> {
-    return Effect.andThen(this.hooks.setPaused(false), this.startAgain)
+    return Effect.andThen(this.hooks.setPaused(false), this.followers.startAgain)
   }
 
   /** For every worker, until it is resumed. What is under way may finish. */
@@ -100,7 +88,7 @@ export class RunningProjection<R = never> {
 
   /** Empties the query model and starts over at the beginning, wherever it runs. */
   get rebuild(): Effect.Effect<void, EventStoreError | HookFailed, R> {
-    return Effect.andThen(this.hooks.rebuild(this.wake), this.startAgain)
+    return Effect.andThen(this.hooks.rebuild(this.wake), this.followers.startAgain)
   }
 
   /** Asks for another try of dead letters, and says of how many. */
@@ -138,7 +126,7 @@ export class RunningProjection<R = never> {
 
   /** Resolves when every part has come to the number, wherever it runs. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.parts, ({ follower }) => follower.reached(sequenceNumber), { discard: true })
+    return this.followers.reached(sequenceNumber)
   }
 
   readonly position: Effect.Effect<number> = Effect.suspend(() => Effect.map(this.partitions, leastPosition))
@@ -189,17 +177,6 @@ export class RunningProjection<R = never> {
     return Effect.forEach(this.parts, ({ follower }) => follower.following!.wake, { discard: true })
   }
 
-  private get startAgain(): Effect.Effect<void, EventStoreError, R> {
-    return this.whileOpen(({ startAgain }) => startAgain)
-  }
-
-  /** Nothing starts here after the end. */
-  private whileOpen(work: (follower: Follower<R>) => Effect.Effect<void, EventStoreError, R>) {
-    return this.starting.withPermit(
-      Effect.forEach(this.parts, ({ follower }) => (this.isEnding ? Effect.void : work(follower)), { discard: true })
-    )
-  }
-
   /** A new version is put in use when all of it has come as far as the log was long. */
   private readonly activate: Effect.Effect<void, never, R> = Effect.gen({ self: this }, function* () {
     if (this.activeVersion >= this.projection.version) return
@@ -216,7 +193,7 @@ export class RunningProjection<R = never> {
   /** Looks after what other workers have done: came past what has stopped here, asked for another try, put a version in use. */
   private readonly tend: Effect.Effect<never, never, R> = Effect.gen({ self: this }, function* () {
     const tended = Effect.gen({ self: this }, function* () {
-      yield* this.whileOpen(({ rejoin }) => rejoin)
+      yield* this.followers.rejoin
       for (const { follower, replaying } of this.parts) {
         if (replaying === undefined || (yield* follower.following!.status).state === "waiting") continue
         if (!(yield* this.store.workspace.transaction((transaction) => replaying.isAskedIn(transaction)))) continue

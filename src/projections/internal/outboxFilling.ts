@@ -16,7 +16,7 @@ import type { StreamStatus } from "../../stores/EventStream.ts"
 import type { DeliveredCursor, FollowOptions, Workspace } from "../../stores/Workspace.ts"
 import type { Outbox } from "../Outbox.ts"
 import { ReactionNotJson } from "../OutboxError.ts"
-import { Follower } from "./Follower.ts"
+import { Follower, Followers } from "./Follower.ts"
 import { toJson } from "./outboxJson.ts"
 
 /** Characters of reactions that are put in by one statement, about. */
@@ -36,6 +36,7 @@ const retry: Schedule.Schedule<unknown, unknown> = Schedule.max([
 /** The filling of an outbox in one process. */
 export class OutboxFilling {
   private readonly reactors: ReadonlyArray<{ readonly reactor: string; readonly follower: Follower<never> }>
+  private readonly followers: Followers<never>
 
   /** `filled` is called after reactions were put in. */
   constructor(workspace: Workspace, outbox: Outbox<any, any>, leaseMs: number, filled: () => void) {
@@ -43,32 +44,28 @@ export class OutboxFilling {
       reactor: part.name,
       follower: new Follower(workspace, filling(workspace, outbox, part, leaseMs, filled))
     }))
+    this.followers = new Followers(this.reactors.map(({ follower }) => follower))
   }
 
   /** All reactors or none; ends with the scope. */
   readonly start: Effect.Effect<void, EventStoreError, Scope.Scope> = Effect.gen({ self: this }, function* () {
     yield* Effect.addFinalizer(() => this.stop)
-    for (const { follower } of this.reactors) yield* Effect.onError(follower.start, () => this.stop)
+    yield* Effect.onError(this.followers.start, () => this.stop)
   })
 
   /** Starts those again that have stopped. */
-  readonly resume: Effect.Effect<void, EventStoreError> = Effect.suspend(() =>
-    Effect.forEach(this.reactors, ({ follower }) => follower.startAgain, { discard: true })
-  )
+  get resume(): Effect.Effect<void, EventStoreError> {
+    return this.followers.startAgain
+  }
 
   /** What is being put in is finished first. */
-  readonly stop: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach(
-      this.reactors,
-      ({ follower: { following } }) =>
-        following === undefined ? Effect.void : Effect.andThen(following.unsubscribe, following.ended),
-      { concurrency: "unbounded", discard: true }
-    )
-  )
+  get stop(): Effect.Effect<void> {
+    return this.followers.stop
+  }
 
   /** Resolves when every reactor has come to the number, wherever it is filled. */
   reached(sequenceNumber: number): Effect.Effect<void, EventStoreError> {
-    return Effect.forEach(this.reactors, ({ follower }) => follower.reached(sequenceNumber), { discard: true })
+    return this.followers.reached(sequenceNumber)
   }
 
   readonly statuses: Effect.Effect<ReadonlyArray<StreamStatus & { readonly reactor: string }>> = Effect.suspend(() =>
