@@ -7,7 +7,6 @@
  * has failed and may be committed all the same.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,7 +18,8 @@ import type * as Scope from "effect/Scope"
 import type { EventRecord } from "../../stores/Event.ts"
 import type { EventStore } from "../../stores/EventStore.ts"
 import { EventStoreError, fromReason, InvalidInput } from "../../stores/EventStoreError.ts"
-import { checkLease } from "../../stores/lease.ts"
+import { isOutage } from "../../stores/isOutage.ts"
+import { checkLease, monotonicMillis } from "../../stores/lease.ts"
 import type { OutboxEntry } from "../../stores/WorkspaceTables.ts"
 import type { Transaction, Workspace } from "../../stores/Workspace.ts"
 import type { Outbox, OutboxStatus, RunningOutbox, RunOptions } from "../Outbox.ts"
@@ -292,12 +292,3 @@ const isSameLease = (a: OutboxEntry, b: OutboxEntry): boolean =>
   a.reactor === b.reactor && a.sequenceNumber === b.sequenceNumber && a.place === b.place && a.attempts === b.attempts
 
 const isClosed = (error: unknown): boolean => error instanceof EventStoreError && error.reason._tag === "StoreClosed"
-
-/** Whether an error says that the store cannot be had at the moment. */
-const isOutage = (error: unknown): boolean =>
-  error instanceof EventStoreError &&
-  (error.reason._tag === "StoreUnavailable" || error.reason._tag === "StoreBusy") &&
-  error.reason.retryable
-
-/** By the process's own clock, that nobody sets. */
-const monotonicMillis: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)

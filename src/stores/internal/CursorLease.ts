@@ -2,12 +2,12 @@
  * The lease of a cursor that is held, or was: renewed in time, moved forward, given back. Its epoch fences: whoever was away for too
  * long, and was taken over meanwhile, moves nothing any more.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { EventStoreError } from "../EventStoreError.ts"
 import { Fenced, fromReason } from "../EventStoreError.ts"
+import { monotonicMillis } from "../lease.ts"
 import type { Transaction } from "../Workspace.ts"
 import type { StoreBackend } from "./StoreBackend.ts"
 import type { CursorRow, Held } from "../WorkspaceTables.ts"
@@ -17,12 +17,6 @@ const passInterval = 250
 
 /** Milliseconds after which a holder that rests has seen that its cursor was paused or set back. */
 const lookInterval = 1_000
-
-/** The process's own clock, that nobody sets: how long ago a lease was asked for. When it ends is said by the database's. */
-export const monotonicMillis: Effect.Effect<number> = Effect.map(
-  Clock.monotonicTimeNanos,
-  (nanos) => Number(nanos) / 1e6
-)
 
 /** What is leased. */
 export interface Leased {

@@ -15,8 +15,9 @@ import {
   StoreClosed
 } from "../EventStoreError.ts"
 import type { DeliveredCursor, Following, FollowOptions } from "../Workspace.ts"
+import { monotonicMillis } from "../lease.ts"
 import { makeEventId } from "./eventId.ts"
-import { CursorLease, monotonicMillis } from "./CursorLease.ts"
+import { CursorLease } from "./CursorLease.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { identifyingText } from "./normaliseQuery.ts"
 import { outlastingOutages, pull } from "./pullLoop.ts"

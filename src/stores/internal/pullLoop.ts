@@ -16,9 +16,10 @@ import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import type { EventBatch } from "../Event.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
-import { EventStoreError, fromReason } from "../EventStoreError.ts"
+import { fromReason } from "../EventStoreError.ts"
+import { isOutage } from "../isOutage.ts"
+import { monotonicMillis } from "../lease.ts"
 import type { Page } from "../Workspace.ts"
-import { monotonicMillis } from "./CursorLease.ts"
 import type { NormalisedQuery } from "./normaliseQuery.ts"
 import { Portions } from "./Portions.ts"
 import type { Registration } from "./Registration.ts"
@@ -143,12 +144,6 @@ export const outlastingOutages =
   (isOver: () => boolean) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.retry(effect, { schedule: backOff, while: (error) => isOutage(error) && !isOver() })
-
-/** Whether an error says that the store cannot be had at the moment. */
-const isOutage = (error: unknown): boolean => {
-  const reason = error instanceof EventStoreError ? error.reason : (error as EventStoreErrorReason | undefined)
-  return (reason?._tag === "StoreUnavailable" || reason?._tag === "StoreBusy") && reason.retryable
-}
 
 /**
  * Runs a piece of work in a fiber of its own: interrupting the loop must not cut short a delivery that is under way, nor make
