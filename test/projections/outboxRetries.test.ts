@@ -190,14 +190,15 @@ describe("of the dead reactions", () => {
           for (const key of [one!, two!]) yield* outbox.bury(key, 1, "bad")
         })
       )
-      // As many are dead as before, but not the same ones.
-      const meanwhile = transaction(({ outbox }) =>
+      // As many are dead as before, but not the same ones. Somebody else's work, and so in a fiber of its own.
+      const others = transaction(({ outbox }) =>
         Effect.gen(function* () {
           yield* outbox.revive("cards")
           yield* outbox.acknowledge(one!, 1)
           for (const key of [two!, three!]) yield* outbox.bury(key, 1, "bad")
         })
       )
+      const meanwhile = Effect.promise(() => Effect.runPromise(others))
       let isDisturbed = false
       const disturbed: typeof transaction = (work, options) =>
         transaction((tx) => {
