@@ -7,6 +7,7 @@ import type { EventRecord } from "../Event.ts"
 import type { AppendResult } from "../EventStore.ts"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import { ConditionalAppendConflict, IdempotencyMismatch, SequenceLimit } from "../EventStoreError.ts"
+import { frozenRecord } from "./frozenRecord.ts"
 import type { Idempotency } from "./idempotency.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
 import { findGivenId, givenIds } from "./normaliseEvents.ts"
@@ -126,7 +127,7 @@ export const toResult = (eventRecords: ReadonlyArray<EventRecord>): AppendResult
 })
 
 const toRecord = (event: NormalisedEvent, sequenceNumber: number, occurredAt: number): EventRecord =>
-  Object.freeze({
+  frozenRecord({
     sequenceNumber,
     eventId: event.eventId,
     eventType: event.eventType,

@@ -4,6 +4,7 @@
  */
 import type { EventRecord, JsonValue } from "../Event.ts"
 import { freezeJson } from "./freezeJson.ts"
+import { frozenRecord } from "./frozenRecord.ts"
 import { toMetadata, toTags } from "./rows.ts"
 
 /** The values of each column, one for every event. */
@@ -32,17 +33,18 @@ export const toRecords = (columns: JoinedColumns): Array<EventRecord> | undefine
     const ownTags = toTags(tags[index]!)
     const ownMetadata = toMetadata(metadata[index]!)
     if (ownTags === undefined || ownMetadata === undefined) return undefined
-    const record: EventRecord = {
-      sequenceNumber: numbers[index]!,
-      eventId: eventIds[index]!,
-      eventType: eventTypes[index]!,
-      schemaVersion: schemaVersions[index]!,
-      payload: freezeJson(payloads[index]!),
-      tags: ownTags,
-      metadata: ownMetadata,
-      occurredAt: occurredAt[index]!
-    }
-    records.push(Object.freeze(record))
+    records.push(
+      frozenRecord({
+        sequenceNumber: numbers[index]!,
+        eventId: eventIds[index]!,
+        eventType: eventTypes[index]!,
+        schemaVersion: schemaVersions[index]!,
+        payload: freezeJson(payloads[index]!),
+        tags: ownTags,
+        metadata: ownMetadata,
+        occurredAt: occurredAt[index]!
+      })
+    )
   }
   return records
 }

@@ -2,6 +2,7 @@
 import type { EventRecord, JsonValue } from "../Event.ts"
 import { freezeJson } from "./freezeJson.ts"
 import { CorruptLog } from "../EventStoreError.ts"
+import { frozenRecord } from "./frozenRecord.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
 import type { StoredRecord } from "./reading.ts"
 
@@ -58,7 +59,7 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
   if (row[offset + 3] === null) corrupt(expected, "it has no schema_version")
   if (row[offset + 7] === null) corrupt(expected, "it has no occurred_at")
   const payload = row[offset + 4] as string
-  const record: EventRecord = {
+  const record = frozenRecord({
     sequenceNumber: expected,
     eventId: row[offset + 1] as string,
     eventType: row[offset + 2] as string,
@@ -67,8 +68,8 @@ export const fromRow = (row: ReadonlyArray<unknown>, expected: number, offset = 
     tags: parseTags(row[offset + 5] as string, expected),
     metadata: parseMetadata(row[offset + 6] as string, expected),
     occurredAt: Number(row[offset + 7])
-  }
-  return new ReadRecord(Object.freeze(record), batchEnd, payload.length)
+  })
+  return new ReadRecord(record, batchEnd, payload.length)
 }
 
 const noTags: EventRecord["tags"] = Object.freeze([])

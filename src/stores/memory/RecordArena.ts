@@ -5,6 +5,7 @@
  */
 import type { EventRecord, JsonValue, Metadata } from "../Event.ts"
 import { freezeJson } from "../internal/freezeJson.ts"
+import { frozenRecord } from "../internal/frozenRecord.ts"
 import type { RecordList } from "../internal/RecordList.ts"
 import { isEmpty, writePlain } from "./plainText.ts"
 
@@ -107,7 +108,7 @@ const metadataText = (metadata: Metadata): string => (isEmpty(metadata) ? "" : J
 
 const fromText = (text: string, sequenceNumber: number, schemaVersion: number, occurredAt: number): EventRecord => {
   const [eventId, eventType, payload, metadata, ...tags] = text.split("\0") as [string, string, string, string]
-  return Object.freeze({
+  return frozenRecord({
     sequenceNumber,
     eventId,
     eventType,
