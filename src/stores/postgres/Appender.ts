@@ -44,6 +44,9 @@ const bytesOf = ({ events }: PreparedRequest): number => {
 /** Calls that come one by one are committed at once; after so many of them other work gets its turn. */
 const callsBetweenYields = 8
 
+/** Milliseconds of silence after which the log may have become much longer than is known. */
+const longSilence = 1_000
+
 /** Milliseconds between two attempts to find out what became of a commit. */
 const resolveInterval = 100
 
@@ -154,6 +157,21 @@ export class Appender {
 
   /** Looks up what has to be looked up, all at once. */
   private judge(open: ReadonlyArray<Open>): Effect.Effect<ReadonlyArray<Judged>> {
+    return Effect.flatMap(this.hear(open), () => this.judgeNow(open))
+  }
+
+  /**
+   * Reads what is new after a long silence: all of it would be looked through under the log's lock otherwise, which nobody else gets
+   * meanwhile. Where that fails, the append will say why.
+   */
+  private hear(open: ReadonlyArray<Open>): Effect.Effect<void> {
+    const isVouched = open.some(({ call }) => call.request.checkedThrough !== undefined)
+    return isVouched && performance.now() - this.log.newest.heardAt > longSilence
+      ? Effect.ignore(this.log.head)
+      : Effect.void
+  }
+
+  private judgeNow(open: ReadonlyArray<Open>): Effect.Effect<ReadonlyArray<Judged>> {
     const needsExamination = open.map(
       ({ call, toExamine }) => checkRecent(call.request, this.log.recent, this.knownHead) || toExamine
     )
@@ -238,6 +256,7 @@ export class Appender {
   /** Takes note of what was committed. */
   private took(group: ReadonlyArray<PreparedRequest>, outcome: GroupOutcome): Effect.Effect<void> {
     this.knownHead = Math.max(this.knownHead, outcome.head)
+    this.log.newest.heardAt = performance.now()
     this.remember(group, outcome)
     return this.committed(outcome)
   }

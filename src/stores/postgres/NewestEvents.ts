@@ -24,6 +24,8 @@ export class NewestEvents {
   indexedThrough = 0
   /** Kibibytes of payloads that the index does not reach yet, as far as is known. */
   unindexedPayloads = 0
+  /** When the log's end was heard of last, by `performance.now`. */
+  heardAt = Number.NEGATIVE_INFINITY
   /** Events of a batch whose last ones are not known yet. What nobody may see in part is not among the newest events. */
   private begun: Array<StoredRecord> = []
   /** The log's last number when they started over after the index, which may end within a batch. */
@@ -68,6 +70,7 @@ export class NewestEvents {
   take(rows: Rows, knownHead: number): LogState {
     const [head, partly, through, lastEnd] = [1, 4, 8, 9].map((column) => Number(rows[0]![column])) as Four
     if (head < knownHead || head < through || lastEnd !== head) corrupt(head + 1, "the log ends before it")
+    this.heardAt = performance.now()
     this.indexed(through)
     if (through > this.knownHead) {
       this.recent = new RecentEvents(through)
