@@ -67,8 +67,8 @@ export class Follower<R> {
   )
 }
 
-/** Those that start and end together. Nothing starts after the end. */
-export class Followers<R> {
+/** Followers that start and end together. Nothing starts after the end. */
+export class FollowerGroup<R> {
   private readonly all: ReadonlyArray<Follower<R>>
   /** They are started and stopped by one at a time. */
   private readonly starting = Semaphore.makeUnsafe(1)

@@ -11,7 +11,7 @@ import type { StreamStatus } from "../../stores/EventStream.ts"
 import type { Projection } from "../Projection.ts"
 import type { HookFailed, UnfitProjection } from "../ProjectionError.ts"
 import type { PartitionStatus, ProjectionStatus } from "../ProjectionStatus.ts"
-import { Followers } from "./Follower.ts"
+import { FollowerGroup } from "./Follower.ts"
 import { Hooks } from "./Hooks.ts"
 import { ProjectionPart } from "./ProjectionPart.ts"
 
@@ -41,7 +41,7 @@ export class RunningProjection<R = never> {
   readonly projection: Projection<R>
   private readonly store: EventStore
   private readonly parts: ReadonlyArray<ProjectionPart<R>>
-  private readonly followers: Followers<R>
+  private readonly followers: FollowerGroup<R>
   private readonly hooks: Hooks<R>
   /** The version in use, as it was a moment ago: to ask would have to wait for handlers where the database has one writer. */
   private activeVersion = 0
@@ -55,7 +55,7 @@ export class RunningProjection<R = never> {
       { length: projection.partitions },
       (_, partition) => new ProjectionPart(store, projection, partition, leaseMs)
     )
-    this.followers = new Followers(this.parts.map(({ follower }) => follower))
+    this.followers = new FollowerGroup(this.parts.map(({ follower }) => follower))
     this.hooks = new Hooks(store, projection, leaseMs, this.cursors)
   }
 

@@ -16,7 +16,7 @@ import type { StreamStatus } from "../../stores/EventStream.ts"
 import type { DeliveredCursor, FollowOptions, Workspace } from "../../stores/Workspace.ts"
 import type { Outbox } from "../Outbox.ts"
 import { ReactionNotJson } from "../OutboxError.ts"
-import { Follower, Followers } from "./Follower.ts"
+import { Follower, FollowerGroup } from "./Follower.ts"
 import { toJson } from "./outboxJson.ts"
 
 /** Characters of reactions that are put in by one statement, about. */
@@ -36,7 +36,7 @@ const retry: Schedule.Schedule<unknown, unknown> = Schedule.max([
 /** The filling of an outbox in one process. */
 export class OutboxFilling {
   private readonly reactors: ReadonlyArray<{ readonly reactor: string; readonly follower: Follower<never> }>
-  private readonly followers: Followers<never>
+  private readonly followers: FollowerGroup<never>
 
   /** `filled` is called after reactions were put in. */
   constructor(workspace: Workspace, outbox: Outbox<any, any>, leaseMs: number, filled: () => void) {
@@ -44,7 +44,7 @@ export class OutboxFilling {
       reactor: part.name,
       follower: new Follower(workspace, filling(workspace, outbox, part, leaseMs, filled))
     }))
-    this.followers = new Followers(this.reactors.map(({ follower }) => follower))
+    this.followers = new FollowerGroup(this.reactors.map(({ follower }) => follower))
   }
 
   /** All reactors or none; ends with the scope. */
