@@ -5,7 +5,7 @@ type Unfrozen = { -readonly [Field in keyof EventRecord]: EventRecord[Field] }
 
 /**
  * Makes plain objects by a constructor: of a literal whose objects outlive a collection V8 learns to make them in the old generation,
- * where a record that nobody needs any more keeps its payload alive. Streams that catch up spent an eighth of their time on that.
+ * where a record that nobody needs any more keeps its payload alive until the next full collection.
  */
 const Plain = function (this: Unfrozen, from: EventRecord): void {
   this.sequenceNumber = from.sequenceNumber
