@@ -177,15 +177,21 @@ for (const { make, name, reopen } of stores) {
       })
     )
 
+    /** One that has stopped, and whose reason to stop is gone. */
+    const stopped = Effect.gen(function* () {
+      const store = yield* make
+      const { outbox, to } = watched()
+      yield* store.append([event("Invited", { guest: 5 })])
+      const { resume, settled, status } = yield* running(store, outbox)
+      yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
+      yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
+      yield* store.append(invited("ann"))
+      return { resume, settled, status, to }
+    })
+
     itEffect("is waited for where it has stopped, until it is resumed", () =>
       Effect.gen(function* () {
-        const store = yield* make
-        const { outbox, to } = watched()
-        yield* store.append([event("Invited", { guest: 5 })])
-        const { resume, settled, status } = yield* running(store, outbox)
-        yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
-        yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
-        yield* store.append(invited("ann"))
+        const { resume, settled, to } = yield* stopped
         const settling = yield* Effect.forkChild(settled(2), { startImmediately: true })
         yield* resume
         yield* inTime(Fiber.join(settling), "it is settled")
@@ -195,13 +201,7 @@ for (const { make, name, reopen } of stores) {
 
     itEffect("is resumed once, however often that is asked for at once", () =>
       Effect.gen(function* () {
-        const store = yield* make
-        const { outbox, to } = watched()
-        yield* store.append([event("Invited", { guest: 5 })])
-        const { resume, settled, status } = yield* running(store, outbox)
-        yield* until("it stops", status, ({ reactors }) => reactors[0]!.state === "stopped")
-        yield* store.workspace.transaction(({ cursors }) => cursors.reset("reactor letters", 1))
-        yield* store.append(invited("ann"))
+        const { resume, settled, status, to } = yield* stopped
         yield* Effect.all(
           times(3, () => resume),
           { concurrency: "unbounded" }
