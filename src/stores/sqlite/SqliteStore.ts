@@ -78,11 +78,7 @@ export const make = (options: SqliteOptions): Effect.Effect<EventStore, EventSto
     }
     yield* Effect.forkScoped(writeGroups(queue, log, changes, settings, now))
     yield* Effect.forkScoped(watch(reader, changes, settings))
-    const transaction = yield* sqliteTransactions(
-      () => openDatabase({ ...settings, synchronous: "NORMAL" }),
-      locking,
-      settings.tablePrefix
-    )
+    const transaction = yield* sqliteTransactions(settings, locking)
     return yield* makeEventStore(
       {
         maxPayloadBytes: settings.maxPayloadBytes,

@@ -1,5 +1,6 @@
 /** The options of the SQLite store, and their check. */
 import type * as Result from "effect/Result"
+import { resolve } from "node:path"
 import type { EventStoreErrorReason } from "../EventStoreError.ts"
 import * as Limits from "../Limits.ts"
 import { attempt, refuse, within } from "../internal/normaliseJson.ts"
@@ -62,7 +63,7 @@ export const checkSqliteOptions = (options: SqliteOptions): Result.Result<Sqlite
     const whole = (key: keyof SqliteOptions, value: unknown, least: number, most: number) =>
       checkWhole(value, trail, key, least, most)
     return {
-      file,
+      file: resolve(file),
       tablePrefix,
       synchronous,
       maxPayloadBytes: whole(

@@ -17,7 +17,10 @@ import { sqlTables } from "../internal/workspace/sqlTables.ts"
 import type { SqlRow, SqlTransaction, SqlValue } from "../Transaction.ts"
 import { SqlError } from "../Transaction.ts"
 import type { Transaction } from "../Workspace.ts"
+import { Checkpoints } from "./Checkpoints.ts"
+import { openDatabase } from "./database.ts"
 import { attempt } from "./driverErrors.ts"
+import type { SqliteSettings } from "./options.ts"
 import { dialect } from "./statements.ts"
 
 /** Statements that are kept prepared. */
@@ -28,31 +31,32 @@ export type Locking = <A>(operation: string, run: () => A) => Effect.Effect<A, E
 
 /** Transactions on a connection that the first of them opens; it is closed with the scope, and whatever is under way is undone. */
 export const sqliteTransactions = (
-  open: () => Database.Database,
-  locking: Locking,
-  prefix: string
+  settings: SqliteSettings,
+  locking: Locking
 ): Effect.Effect<StoreBackend["transaction"], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const tables = sqlTables(dialect(prefix))
+    const tables = sqlTables(dialect(settings.tablePrefix))
     const semaphore = Semaphore.makeUnsafe(1)
     let connection: Connection | undefined
     let isClosed = false
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
+      Effect.promise(async () => {
         isClosed = true
         connection?.database.close()
+        await connection?.checkpoints.end()
       })
     )
     const connect = Effect.suspend(() => {
       if (isClosed) return Effect.fail(new StoreClosed())
       if (connection !== undefined) return Effect.succeed(connection)
-      return Effect.map(locking("open the database", open), (database) => (connection = new Connection(database)))
+      const open = () => new Connection(settings)
+      return Effect.map(locking("open the database", open), (opened) => (connection = opened))
     })
     const run = Effect.fnUntraced(function* <A, E, R>(
       work: (transaction: Transaction) => Effect.Effect<A, E, R>,
       restore: Restore
     ) {
-      const { database, statements } = yield* Effect.mapError(connect, fromReason)
+      const { checkpoints, database, statements } = yield* Effect.mapError(connect, fromReason)
       const course = new Course(database, statements)
       const exit = yield* Effect.mapError(
         locking("begin a transaction", () => begin(database)),
@@ -61,6 +65,7 @@ export const sqliteTransactions = (
       course.isOver = true
       const ended = Exit.isFailure(exit) ? exit : yield* Effect.exit(Effect.as(commit(database, locking), exit.value))
       if (database.open && database.inTransaction) database.exec("ROLLBACK")
+      if (Exit.isSuccess(ended)) attempt("measure the write-ahead log", () => checkpoints.committed())
       return yield* ended
     })
     return (work) => semaphore.withPermit(Effect.uninterruptibleMask((restore) => run(work, restore)))
@@ -92,10 +97,12 @@ const hasEnded = (operation: string) => new StoreUnavailable({ code: "NO_TRANSAC
 
 class Connection {
   readonly database: Database.Database
+  readonly checkpoints: Checkpoints
   readonly statements = new Map<string, Database.Statement>()
 
-  constructor(database: Database.Database) {
-    this.database = database
+  constructor(settings: SqliteSettings) {
+    this.database = openDatabase({ ...settings, synchronous: "NORMAL" })
+    this.checkpoints = new Checkpoints(this.database, settings.file)
   }
 }
 

@@ -1,6 +1,6 @@
 /** How the database is opened: who may read it, in which mode, and which options are refused. */
-import { existsSync, statSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import type { SqliteOptions } from "../../../src/stores/sqlite/SqliteStore.ts"
@@ -46,6 +46,19 @@ describe("a new database", () => {
       const file = yield* temporaryFile
       yield* failsWith("InvalidInput", Effect.scoped(SqliteStore.make({ file, tablePrefix: "No" })))
       expect(existsSync(file)).toBe(false)
+    })
+  )
+
+  itEffect("stays the same file when the process changes its folder", () =>
+    Effect.gen(function* () {
+      const [file, elsewhere] = [yield* temporaryFile, dirname(yield* temporaryFile)]
+      const folder = process.cwd()
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.chdir(folder)))
+      process.chdir(dirname(file))
+      const store = yield* SqliteStore.make({ file: basename(file) })
+      process.chdir(elsewhere)
+      yield* store.workspace.transaction(({ cursors }) => cursors.read(["mine"]))
+      expect(readdirSync(elsewhere)).toEqual([])
     })
   )
 
