@@ -29,7 +29,7 @@ import { orderEvent } from "./workload.ts"
 const logSize = 100_000
 
 /** Catch-ups of each kind, but for those that write to PostgreSQL: these take a quarter of a minute every time. */
-const samples = 7
+const samples = 15
 const fewSamples = 3
 
 export const benchProjections = (report: Report) =>

@@ -4,6 +4,7 @@ import { freezeJson } from "./freezeJson.ts"
 import { CorruptLog } from "../EventStoreError.ts"
 import { frozenRecord } from "./frozenRecord.ts"
 import type { NormalisedEvent } from "./normaliseEvents.ts"
+import { plainTexts } from "./plainTexts.ts"
 import type { StoredRecord } from "./reading.ts"
 
 /** The columns of an event, in the order in which rows are written and read. */
@@ -89,28 +90,6 @@ export const toTags = (value: JsonValue): EventRecord["tags"] | undefined => {
   for (let index = 0; index < tags.length; index++) if (typeof tags[index] !== "string") return undefined
   return tags.length === 0 ? noTags : (Object.freeze(tags) as EventRecord["tags"])
 }
-
-/**
- * The texts of a JSON array that escapes none of them, in a third of the time that parsing takes; `undefined` for any other. The
- * array is a copy of another one rather than a literal: see `toBatches`.
- */
-const plainTexts = (json: string): Array<string> | undefined => {
-  if (!json.startsWith('["') || unusual.test(json)) return undefined
-  const texts = oneText.slice()
-  for (let start = 2, count = 0; ; count++) {
-    const end = json.indexOf('"', start)
-    if (end < 0) return undefined
-    texts[count] = json.slice(start, end)
-    if (end === json.length - 2) return json.endsWith("]") ? texts : undefined
-    if (!json.startsWith(',"', end + 1)) return undefined
-    start = end + 3
-  }
-}
-
-const oneText = [""]
-
-/** A backslash, or what JSON does not have unescaped: anything before the space. */
-const unusual = /[^ -[\]-\uffff]/
 
 const parseMetadata = (text: string, expected: number): EventRecord["metadata"] =>
   text === "{}"

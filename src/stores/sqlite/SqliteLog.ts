@@ -16,6 +16,7 @@ import { enoughPayload } from "../internal/reading.ts"
 import { RecentEvents } from "../internal/RecentEvents.ts"
 import { corrupt, fromRow } from "../internal/rows.ts"
 import type { EventText, ReadRecord } from "../internal/rows.ts"
+import type { JoinedRow } from "./joinedRows.ts"
 import { fromJoined, rowsPerText } from "./joinedRows.ts"
 import { statements } from "./statements.ts"
 import { expressionsOf, idExpressions, wordsOf } from "./words.ts"
@@ -344,6 +345,6 @@ const prepare = (database: Database, prefix: string) => {
     matchUp: raw(sql.matchUp),
     matchDown: raw(sql.matchDown),
     scan: raw(sql.scan),
-    scanJoined: database.prepare<[number, number], string | null>(sql.scanJoined).pluck(true)
+    scanJoined: database.prepare<[number, number], JoinedRow>(sql.scanJoined).raw(true)
   }
 }

@@ -25,8 +25,10 @@ const payloads: ReadonlyArray<unknown> = [
 
 const eventOf = (number: number): NewEvent => ({
   eventType: number % 5 === 0 ? 'Type "],["' : "Plain",
+  schemaVersion: number % 11 === 0 ? number : 1,
   payload: payloads[(number * 3) % 31] ?? { number },
-  tags: number % 3 === 0 ? [] : [`tag:${number}`, '"],["', "\\u0041"],
+  // Of the numbers from 200 on, plain ones only: short, then long.
+  tags: number % 3 === 0 ? [] : [`tag:${number}`, number < 200 ? '"],["' : number < 400 ? "é" : "x".repeat(13)],
   metadata: number % 4 === 0 ? {} : { correlationId: '"},{"' }
 })
 
