@@ -65,7 +65,7 @@ export const sqliteTransactions = (
       course.isOver = true
       const ended = Exit.isFailure(exit) ? exit : yield* Effect.exit(Effect.as(commit(database, locking), exit.value))
       if (database.open && database.inTransaction) database.exec("ROLLBACK")
-      if (Exit.isSuccess(ended)) attempt("measure the write-ahead log", () => checkpoints.committed())
+      if (Exit.isSuccess(ended) && database.open) attempt("measure the write-ahead log", () => checkpoints.committed())
       return yield* ended
     })
     return (work) => semaphore.withPermit(Effect.uninterruptibleMask((restore) => run(work, restore)))

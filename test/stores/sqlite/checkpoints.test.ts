@@ -1,11 +1,13 @@
 /** The write-ahead log of what projections write is carried over by a thread, and by commits where none can be had. */
 import type Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
 import { existsSync, renameSync } from "node:fs"
 import { describe, expect } from "vitest"
 import type { EventStore } from "../../../src/stores/EventStore.ts"
 import * as SqliteStore from "../../../src/stores/sqlite/SqliteStore.ts"
 import { closable, event, logOf, range } from "../../../src/testing/conformance/expectations.ts"
+import { root } from "../../support/compiled.ts"
 import { itEffect } from "../../support/it.ts"
 import { temporaryFile } from "../../support/stores.ts"
 import { rawConnection } from "./processes.ts"
@@ -27,6 +29,20 @@ const walOf = (connection: Database.Database) => {
   const [wal] = connection.pragma("wal_checkpoint(NOOP)") as [{ readonly log: number; readonly checkpointed: number }]
   return wal
 }
+
+/** What another process gets that writes to the file. */
+const writtenElsewhere = (file: string) =>
+  Effect.sync(() => {
+    const program = `
+      const database = new (require("better-sqlite3"))(process.argv[1], { timeout: 0 })
+      try {
+        database.exec("DELETE FROM filler")
+        console.log("written")
+      } catch ({ code }) {
+        console.log(code)
+      }`
+    return execFileSync(process.execPath, ["-e", program, file], { cwd: root, encoding: "utf8" }).trim()
+  })
 
 describe("what projections write to a SQLite file", () => {
   itEffect("is carried over beside the commits, and is complete when the store is closed", () =>
@@ -66,6 +82,17 @@ describe("what projections write to a SQLite file", () => {
       expect([log > 1_000, checkpointed]).toEqual([true, log])
       yield* store.append([event("A")])
       expect((yield* logOf(store)).length).toBe(1)
+    })
+  )
+
+  itEffect("leaves the locks of others in the process alone when the store is closed", () =>
+    Effect.gen(function* () {
+      const file = yield* temporaryFile
+      const { close, store } = yield* closable(SqliteStore.make({ file }))
+      const other = yield* SqliteStore.make({ file })
+      yield* commitPages(store, 4_100)
+      const written = yield* other.workspace.transaction(() => Effect.andThen(close, writtenElsewhere(file)))
+      expect([written, yield* writtenElsewhere(file)]).toEqual(["SQLITE_BUSY", "written"])
     })
   )
 })
