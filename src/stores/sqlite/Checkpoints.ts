@@ -10,7 +10,7 @@ import { createRequire } from "node:module"
 import { Worker } from "node:worker_threads"
 
 /** Pages that wait in the write-ahead log before they are carried over, 16 MiB: many of them are the same, and written once. */
-const often = 4_000
+const enough = 4_000
 
 /** Pages from which a commit does it where there is no thread: SQLite's own measure. */
 const alone = 1_000
@@ -41,7 +41,7 @@ export class Checkpoints {
     if (this.state !== "idle") return
     this.measure ??= this.database.prepare("PRAGMA wal_checkpoint(NOOP)").raw(true)
     const [, pages, carriedOver] = this.measure.get() as [busy: number, pages: number, carriedOver: number]
-    if (pages - carriedOver < often) return
+    if (pages - carriedOver < enough) return
     this.thread ??= this.start()
     this.state = this.thread === undefined ? "failed" : "busy"
     this.thread?.postMessage(undefined)

@@ -1,4 +1,4 @@
-/** Rows that the database joins into one JSON text: the driver makes one value of them instead of nine for each. */
+/** Rows that the database joins into two texts: the driver makes two values of them instead of nine for each. */
 import type { JsonValue } from "../Event.ts"
 import { parseJoined, toRecords } from "../internal/joinedColumns.ts"
 import { shortTextLists } from "../internal/plainTexts.ts"
