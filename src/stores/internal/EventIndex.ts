@@ -14,7 +14,7 @@ import { RecordArray } from "./RecordList.ts"
 import type { Span, StepUp, StoredRecord } from "./reading.ts"
 import { enoughPayload } from "./reading.ts"
 import type { Term } from "./terms.ts"
-import { collectScalarTerms, collectTerms, idTerm, tagTerm, typeTerm } from "./terms.ts"
+import { collectScalarTerms, idTerm, tagTerm, termsOf, typeTerm } from "./terms.ts"
 
 /** Terms whose postings together hold every match of a filter, and how many postings that is. */
 interface Candidates {
@@ -67,8 +67,7 @@ export class EventIndex {
 
   /** Adds the next record. */
   add(record: EventRecord, batchEnd: number, payloadLength?: number): void {
-    this.records.push(record, batchEnd, payloadLength)
-    this.lists.add(termsOf(record), record.sequenceNumber)
+    this.lists.add(this.records.push(record, batchEnd, payloadLength), record.sequenceNumber)
   }
 
   /** Forgets the records after `head`: they were never committed. */
@@ -196,12 +195,6 @@ export class EventIndex {
     for (const term of terms) size += this.lists.count(term)
     return { terms, size }
   }
-}
-
-const termsOf = (record: EventRecord): ReadonlyArray<Term> => {
-  const terms: Array<Term> = []
-  collectTerms(record, terms)
-  return terms
 }
 
 const cheaper = (left: Candidates | undefined, right: Candidates | undefined): Candidates | undefined =>

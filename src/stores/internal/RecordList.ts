@@ -1,5 +1,7 @@
 /** Consecutive records, as a run of the log holds them. */
 import type { EventRecord } from "../Event.ts"
+import type { Term } from "./terms.ts"
+import { termsOf } from "./terms.ts"
 
 /** Places are counted from 0. */
 export interface RecordList {
@@ -10,8 +12,8 @@ export interface RecordList {
   readonly batchEnd: (place: number) => number
   /** Characters of the payload's text, or somewhat more. */
   readonly payloadLength: (place: number) => number
-  /** The length of the payload's text may be left out where the list makes the text itself. */
-  readonly push: (record: EventRecord, batchEnd: number, payloadLength?: number) => void
+  /** Adds a record and returns its terms. The length of the payload's text may be left out where the list makes the text itself. */
+  readonly push: (record: EventRecord, batchEnd: number, payloadLength?: number) => ReadonlyArray<Term>
   /** Forgets the records from this place on. */
   readonly truncate: (length: number) => void
 }
@@ -42,10 +44,11 @@ export class RecordArray implements RecordList {
     return this.payloadLengths[place]!
   }
 
-  push(record: EventRecord, batchEnd: number, payloadLength = 0): void {
+  push(record: EventRecord, batchEnd: number, payloadLength = 0): ReadonlyArray<Term> {
     this.records.push(record)
     this.batchEnds.push(batchEnd)
     this.payloadLengths.push(payloadLength)
+    return termsOf(record)
   }
 
   truncate(length: number): void {

@@ -7,7 +7,9 @@ import type { EventRecord, JsonValue, Metadata } from "../Event.ts"
 import { freezeJson } from "../internal/freezeJson.ts"
 import { frozenRecord } from "../internal/frozenRecord.ts"
 import type { RecordList } from "../internal/RecordList.ts"
-import { isEmpty, writePlain } from "./plainText.ts"
+import type { Term } from "../internal/terms.ts"
+import { termsOf } from "../internal/terms.ts"
+import { isEmpty, PlainWriter } from "./PlainWriter.ts"
 
 /** Bytes of one buffer; a record that is larger gets one of its own. */
 const bufferBytes = 4_194_304
@@ -27,6 +29,7 @@ export class RecordArena implements RecordList {
   /** Free bytes of the last buffer begin here. */
   private offset = 0
   private places = new Float64Array(1_024 * placeSize)
+  private readonly writer = new PlainWriter()
   private readonly newest = new Array<EventRecord | undefined>(newestCount).fill(undefined)
 
   at(place: number): EventRecord {
@@ -34,7 +37,7 @@ export class RecordArena implements RecordList {
     if (newest?.sequenceNumber === place + 1) return newest
     const at = place * placeSize
     const start = this.places[at + 1]!
-    const text = this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]!)
+    const text = this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]! - 1)
     return fromText(text, place + 1, this.places[at + 4]!, this.places[at + 5]!)
   }
 
@@ -54,8 +57,11 @@ export class RecordArena implements RecordList {
     return this.places[place * placeSize + 2]!
   }
 
-  push(record: EventRecord, batchEnd: number): void {
-    const end = this.write(record)
+  push(record: EventRecord, batchEnd: number): ReadonlyArray<Term> {
+    const plainTerms: Array<Term> = []
+    const plainEnd = this.writer.write(this.last, this.offset, record, plainTerms)
+    const isPlain = plainEnd < this.last.length
+    const end = isPlain ? plainEnd : this.write(record)
     if (this.length * placeSize === this.places.length) this.growPlaces()
     const at = this.length * placeSize
     this.places[at] = this.buffers.length - 1
@@ -67,6 +73,7 @@ export class RecordArena implements RecordList {
     this.offset = end
     this.newest[this.length % newestCount] = record
     this.length++
+    return isPlain ? plainTerms : termsOf(record)
   }
 
   truncate(length: number): void {
@@ -76,16 +83,17 @@ export class RecordArena implements RecordList {
 
   /** Writes the record's text where the free bytes begin, in a new buffer if need be; returns where it ends. */
   private write(record: EventRecord): number {
-    const last = this.buffers[this.buffers.length - 1]!
-    const end = writePlain(last, this.offset, record)
-    if (end < last.length) return end
     const text = toText(record)
     const most = text.length * 3
-    if (this.offset + most > last.length) {
+    if (this.offset + most > this.last.length) {
       this.buffers.push(Buffer.allocUnsafeSlow(Math.max(bufferBytes, most)))
       this.offset = 0
     }
-    return this.offset + this.buffers[this.buffers.length - 1]!.write(text, this.offset)
+    return this.offset + this.last.write(text, this.offset)
+  }
+
+  private get last(): Buffer {
+    return this.buffers[this.buffers.length - 1]!
   }
 
   private growPlaces(): void {
@@ -97,10 +105,10 @@ export class RecordArena implements RecordList {
 
 const noMetadata: Metadata = Object.freeze({})
 
-/** Parts between NULs, of which there are none in ids, names and JSON: id, type, payload, metadata or nothing, tags. */
+/** Each part with a NUL after it, of which there are none in ids, names and JSON: id, type, payload, metadata or nothing, tags. */
 const toText = ({ eventId, eventType, metadata, payload, tags }: EventRecord): string => {
-  let text = `${eventId}\0${eventType}\0${JSON.stringify(payload)}\0${metadataText(metadata)}`
-  for (let index = 0; index < tags.length; index++) text += `\0${tags[index]}`
+  let text = `${eventId}\0${eventType}\0${JSON.stringify(payload)}\0${metadataText(metadata)}\0`
+  for (let index = 0; index < tags.length; index++) text += `${tags[index]}\0`
   return text
 }
 
