@@ -39,23 +39,47 @@ export const rateOf = <E>(
     return (done * 1e9) / Number(clock.monotonicTimeNanosUnsafe() - start)
   })
 
-/** Both rates, each the median of samples taken in turns, after one of each to warm up. */
+/** Samples of two kinds of work, in the order in which they were taken. */
+export interface Samples {
+  readonly ours: ReadonlyArray<number>
+  readonly raw: ReadonlyArray<number>
+}
+
+/** The medians of samples. */
+export interface Rates {
+  readonly ours: number
+  readonly raw: number
+}
+
+/** Takes samples in turns, after one of each to warm up. */
+export const takeSamples = <E1, E2>(
+  ours: Effect.Effect<number, E1>,
+  raw: Effect.Effect<number, E2>,
+  count: number
+): Effect.Effect<Samples, E1 | E2> =>
+  Effect.gen(function* () {
+    yield* ours
+    yield* raw
+    const taken = { ours: new Array<number>(), raw: new Array<number>() }
+    for (let sample = 0; sample < count; sample++) {
+      taken.raw.push(yield* raw)
+      taken.ours.push(yield* ours)
+    }
+    return taken
+  })
+
+/** The medians of all these samples. */
+export const ratesOf = (taken: ReadonlyArray<Samples>): Rates => ({
+  ours: median(taken.flatMap(({ ours }) => ours)),
+  raw: median(taken.flatMap(({ raw }) => raw))
+})
+
+/** Both rates: the medians of samples taken in one go. */
 export const compare = <E1, E2>(
   ours: Effect.Effect<number, E1>,
   raw: Effect.Effect<number, E2>,
   count = samples
-): Effect.Effect<{ readonly ours: number; readonly raw: number }, E1 | E2> =>
-  Effect.gen(function* () {
-    yield* ours
-    yield* raw
-    const oursSamples: Array<number> = []
-    const rawSamples: Array<number> = []
-    for (let sample = 0; sample < count; sample++) {
-      rawSamples.push(yield* raw)
-      oursSamples.push(yield* ours)
-    }
-    return { ours: median(oursSamples), raw: median(rawSamples) }
-  })
+): Effect.Effect<Rates, E1 | E2> => Effect.map(takeSamples(ours, raw, count), (taken) => ratesOf([taken]))
 
 const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!

@@ -1,6 +1,9 @@
 /**
  * `npm run bench -- stores`: append, checked appendIf and context reads, at growing logs, each beside the raw driver in the
  * same run and mode: the same JSON of the same events with the same durability, a database in memory beside the memory store.
+ *
+ * Machines have slow stretches of some seconds. So each row is measured in several rounds, which lie a minute or two apart, and what
+ * counts is the median of the samples of all rounds.
  */
 import type { EventStore, EventStoreError } from "evolvent"
 import { MemoryStore } from "evolvent"
@@ -10,8 +13,8 @@ import type * as Scope from "effect/Scope"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { Operation } from "./measure.ts"
-import { compare, rateOf } from "./measure.ts"
+import type { Operation, Samples } from "./measure.ts"
+import { rateOf, ratesOf, takeSamples } from "./measure.ts"
 import type { RawSqlite } from "./rawSqlite.ts"
 import { inMemory, openRawSqlite } from "./rawSqlite.ts"
 import type { Report } from "./report.ts"
@@ -21,97 +24,116 @@ import { contextOf, eventsPerOrder, fill, orderChunk, orderEvent } from "./workl
 const concurrencies = [1, 32, 128]
 const logSizes = [1_000, 100_000, 1_000_000]
 
+const rounds = 3
+const samplesInRound = 3
+const sampleMillis = 250
+
 export const benchStores = (report: Report) =>
   Effect.gen(function* () {
-    yield* benchMemory(report)
-    yield* benchSqlite(report)
-  })
+    const subjects = [...logSizes.map(memory), ...(yield* Effect.forEach(logSizes, (size) => sqlite(report, size)))]
+    const rows = subjects.flatMap(rowsOf)
+    for (let round = 1; round <= rounds; round++) {
+      for (const { concurrency, measure, subject, taken, work } of rows) {
+        const { logSize, store } = subject
+        report.progress(`round ${round} of ${rounds}: ${store}: ${work}, concurrency ${concurrency}, ${logSize} events`)
+        taken.push(yield* Effect.scoped(measure))
+        if (round < rounds) continue
+        const rates = ratesOf(taken)
+        report.row(toRow({ store, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
+      }
+    }
+  }).pipe(Effect.scoped)
 
-const benchMemory = (report: Report) =>
-  Effect.forEach(logSizes, (logSize) =>
-    measureAll(report, {
-      name: "memory",
-      logSize,
-      openStore: Effect.tap(MemoryStore.make(), fill(logSize)),
-      openRaw: openRawSqlite(inMemory)
-    })
-  )
-
-const benchSqlite = (report: Report) =>
-  Effect.forEach(logSizes, (logSize) =>
-    Effect.gen(function* () {
-      report.progress(`sqlite: filling a log of ${logSize}`)
-      const folder = yield* temporaryFolder
-      const filled = join(folder, "filled.db")
-      yield* Effect.scoped(Effect.tap(SqliteStore.make({ file: filled }), fill(logSize)))
-      // A copy opened anew, so that what is read comes from the database and not from what this process has just written.
-      const copy = Effect.map(temporaryFolder, (inside) => {
-        const file = join(inside, "log.db")
-        copyFileSync(filled, file)
-        return file
-      })
-      yield* measureAll(report, {
-        name: "sqlite",
-        logSize,
-        openStore: Effect.flatMap(copy, (file) => SqliteStore.make({ file })),
-        openRaw: Effect.flatMap(temporaryFolder, (inside) => openRawSqlite(join(inside, "raw.db")))
-      })
-    }).pipe(Effect.scoped)
-  )
-
-/** What is measured: each row with a store and a raw driver of its own, so that no row finds the log that others have left. */
+/** What is measured: each row of each round with a store and a raw driver of its own, so that none finds the log that others have left. */
 interface Subject {
-  readonly name: string
+  readonly store: string
   readonly logSize: number
   /** Opens a store with a log of that size. */
   readonly openStore: Effect.Effect<EventStore, EventStoreError.EventStoreError, Scope.Scope>
   readonly openRaw: Effect.Effect<RawSqlite, never, Scope.Scope>
 }
 
-const measureAll = (report: Report, subject: Subject) =>
+const memory = (logSize: number): Subject => ({
+  store: "memory",
+  logSize,
+  openStore: Effect.tap(MemoryStore.make(), fill(logSize)),
+  openRaw: openRawSqlite(inMemory)
+})
+
+const sqlite = (report: Report, logSize: number) =>
   Effect.gen(function* () {
-    yield* measureReads(report, subject)
-    for (const concurrency of concurrencies) {
-      yield* measureWrites(report, subject, "append", concurrency, appends)
-      yield* measureWrites(report, subject, "appendIf", concurrency, conditionalAppends)
+    report.progress(`sqlite: filling a log of ${logSize}`)
+    const filled = join(yield* temporaryFolder, "filled.db")
+    yield* Effect.scoped(Effect.tap(SqliteStore.make({ file: filled }), fill(logSize)))
+    // A copy opened anew, so that what is read comes from the database and not from what this process has just written.
+    const copy = Effect.map(temporaryFolder, (inside) => {
+      const file = join(inside, "log.db")
+      copyFileSync(filled, file)
+      return file
+    })
+    const subject: Subject = {
+      store: "sqlite",
+      logSize,
+      openStore: Effect.flatMap(copy, (file) => SqliteStore.make({ file })),
+      openRaw: Effect.flatMap(temporaryFolder, (inside) => openRawSqlite(join(inside, "raw.db")))
     }
+    return subject
   })
 
-const measureReads = (report: Report, { logSize, name, openRaw, openStore }: Subject) =>
+/** A row of the report. */
+interface Measured {
+  readonly subject: Subject
+  readonly work: string
+  readonly concurrency: number
+  /** Takes the samples of one round. */
+  readonly measure: Effect.Effect<Samples, EventStoreError.EventStoreError, Scope.Scope>
+  /** The samples of the rounds so far. */
+  readonly taken: Array<Samples>
+}
+
+const rowsOf = (subject: Subject): ReadonlyArray<Measured> => [
+  { subject, work: "read context of 10", concurrency: 1, measure: measureReads(subject), taken: [] },
+  ...concurrencies.flatMap((concurrency) => [
+    { subject, work: "append", concurrency, measure: measureWrites(subject, concurrency, appends), taken: [] },
+    {
+      subject,
+      work: "appendIf",
+      concurrency,
+      measure: measureWrites(subject, concurrency, conditionalAppends),
+      taken: []
+    }
+  ])
+]
+
+const measureReads = ({ logSize, openRaw, openStore }: Subject) =>
   Effect.gen(function* () {
-    const work = "read context of 10"
-    report.progress(`${name}: ${work}, ${logSize} events`)
     const log = makeLog(yield* openStore, logSize)
     const raw = yield* openRaw
     for (let first = 0; first < logSize; first += 1_000) raw.fill(orderChunk(first, logSize))
     let read = 0
     const rawRead = () => raw.readOrder(`order-${scattered(read++, log.orders)}`)
-    const rates = yield* compare(
-      rateOf(1, reads(log)),
-      rateOf(1, () => Effect.sync(rawRead))
-    )
-    report.row(toRow({ store: name, work, concurrency: 1, logSize, ratePerSecond: rates.ours }, rates.raw))
-  }).pipe(Effect.scoped)
+    return yield* samplesOf(1, reads(log), rawRead)
+  })
 
 const measureWrites = (
-  report: Report,
-  { logSize, name, openRaw, openStore }: Subject,
-  work: string,
+  { logSize, openRaw, openStore }: Subject,
   concurrency: number,
   operations: (log: Filled) => Operation<EventStoreError.EventStoreError>
 ) =>
   Effect.gen(function* () {
-    report.progress(`${name}: ${work}, concurrency ${concurrency}, ${logSize} events`)
     const log = makeLog(yield* openStore, logSize)
     const raw = yield* openRaw
     let inserted = 0
     const rawInsert = () => raw.insert(orderEvent(inserted, inserted++))
-    const rates = yield* compare(
-      rateOf(concurrency, operations(log)),
-      rateOf(1, () => Effect.sync(rawInsert))
-    )
-    report.row(toRow({ store: name, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
-  }).pipe(Effect.scoped)
+    return yield* samplesOf(concurrency, operations(log), rawInsert)
+  })
+
+const samplesOf = <E>(concurrency: number, operation: Operation<E>, raw: () => unknown) =>
+  takeSamples(
+    rateOf(concurrency, operation, sampleMillis),
+    rateOf(1, () => Effect.sync(raw), sampleMillis),
+    samplesInRound
+  )
 
 /** A store with its log, and the numbers of orders in it. */
 interface Filled {
