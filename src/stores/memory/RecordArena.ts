@@ -23,38 +23,43 @@ const newestCount = 256
 /** A record's place in memory and its numbers: see `push`. */
 const placeSize = 6
 
+/** Places of one segment. Segments stay where they are, so growing never stops the process to copy them. */
+const segmentPlaces = 1_024
+
 export class RecordArena implements RecordList {
   length = 0
   private readonly buffers = [Buffer.alloc(0)]
   /** Free bytes of the last buffer begin here. */
   private offset = 0
-  private places = new Float64Array(1_024 * placeSize)
+  private readonly segments: Array<Float64Array> = []
   private readonly writer = new PlainWriter()
   private readonly newest = new Array<EventRecord | undefined>(newestCount).fill(undefined)
 
   at(place: number): EventRecord {
     const newest = this.newest[place % newestCount]
     if (newest?.sequenceNumber === place + 1) return newest
-    const at = place * placeSize
-    const start = this.places[at + 1]!
-    const text = this.buffers[this.places[at]!]!.toString("utf8", start, start + this.places[at + 2]! - 1)
-    return fromText(text, place + 1, this.places[at + 4]!, this.places[at + 5]!)
+    const segment = this.segmentOf(place)
+    const at = indexOf(place)
+    const start = segment[at + 1]!
+    const text = this.buffers[segment[at]!]!.toString("utf8", start, start + segment[at + 2]! - 1)
+    return fromText(text, place + 1, segment[at + 4]!, segment[at + 5]!)
   }
 
   /** An id is what every text begins with. */
   eventId(place: number): string {
-    const at = place * placeSize
-    const start = this.places[at + 1]!
-    return this.buffers[this.places[at]!]!.toString("latin1", start, start + eventIdLength)
+    const segment = this.segmentOf(place)
+    const at = indexOf(place)
+    const start = segment[at + 1]!
+    return this.buffers[segment[at]!]!.toString("latin1", start, start + eventIdLength)
   }
 
   batchEnd(place: number): number {
-    return this.places[place * placeSize + 3]!
+    return this.segmentOf(place)[indexOf(place) + 3]!
   }
 
   /** Of the whole text. */
   payloadLength(place: number): number {
-    return this.places[place * placeSize + 2]!
+    return this.segmentOf(place)[indexOf(place) + 2]!
   }
 
   push(record: EventRecord, batchEnd: number): ReadonlyArray<Term> {
@@ -62,14 +67,17 @@ export class RecordArena implements RecordList {
     const plainEnd = this.writer.write(this.last, this.offset, record, plainTerms)
     const isPlain = plainEnd < this.last.length
     const end = isPlain ? plainEnd : this.write(record)
-    if (this.length * placeSize === this.places.length) this.growPlaces()
-    const at = this.length * placeSize
-    this.places[at] = this.buffers.length - 1
-    this.places[at + 1] = this.offset
-    this.places[at + 2] = end - this.offset
-    this.places[at + 3] = batchEnd
-    this.places[at + 4] = record.schemaVersion
-    this.places[at + 5] = record.occurredAt
+    if (this.length === this.segments.length * segmentPlaces) {
+      this.segments.push(new Float64Array(segmentPlaces * placeSize))
+    }
+    const segment = this.segmentOf(this.length)
+    const at = indexOf(this.length)
+    segment[at] = this.buffers.length - 1
+    segment[at + 1] = this.offset
+    segment[at + 2] = end - this.offset
+    segment[at + 3] = batchEnd
+    segment[at + 4] = record.schemaVersion
+    segment[at + 5] = record.occurredAt
     this.offset = end
     this.newest[this.length % newestCount] = record
     this.length++
@@ -96,12 +104,13 @@ export class RecordArena implements RecordList {
     return this.buffers[this.buffers.length - 1]!
   }
 
-  private growPlaces(): void {
-    const { places } = this
-    this.places = new Float64Array(places.length * 2)
-    this.places.set(places)
+  private segmentOf(place: number): Float64Array {
+    return this.segments[Math.floor(place / segmentPlaces)]!
   }
 }
+
+/** Where the numbers of a place begin in its segment. */
+const indexOf = (place: number): number => (place % segmentPlaces) * placeSize
 
 const noMetadata: Metadata = Object.freeze({})
 
