@@ -2,8 +2,9 @@
  * `npm run bench -- stores`: append, checked appendIf and context reads, at growing logs, each beside the raw driver in the
  * same run and mode: the same JSON of the same events with the same durability, a database in memory beside the memory store.
  *
- * Machines have slow stretches of some seconds. So each row is measured in several rounds, which lie a minute or two apart, and what
- * counts is the median of the samples of all rounds.
+ * Machines have slow stretches of some seconds. So each row is measured in several rounds, which lie about a minute apart, and what
+ * counts is the median of the samples of all rounds. One store comes after the other: the disk has to do with SQLite's files for a
+ * while after they are closed.
  */
 import type { EventStore, EventStoreError } from "evolvent"
 import { MemoryStore } from "evolvent"
@@ -30,7 +31,12 @@ const sampleMillis = 250
 
 export const benchStores = (report: Report) =>
   Effect.gen(function* () {
-    const subjects = [...logSizes.map(memory), ...(yield* Effect.forEach(logSizes, (size) => sqlite(report, size)))]
+    yield* measureInRounds(report, logSizes.map(memory))
+    yield* measureInRounds(report, yield* Effect.forEach(logSizes, (logSize) => sqlite(report, logSize)))
+  }).pipe(Effect.scoped)
+
+const measureInRounds = (report: Report, subjects: ReadonlyArray<Subject>) =>
+  Effect.gen(function* () {
     const rows = subjects.flatMap(rowsOf)
     for (let round = 1; round <= rounds; round++) {
       for (const { concurrency, measure, subject, taken, work } of rows) {
@@ -42,7 +48,7 @@ export const benchStores = (report: Report) =>
         report.row(toRow({ store, work, concurrency, logSize, ratePerSecond: rates.ours }, rates.raw))
       }
     }
-  }).pipe(Effect.scoped)
+  })
 
 /** What is measured: each row of each round with a store and a raw driver of its own, so that none finds the log that others have left. */
 interface Subject {
