@@ -1,6 +1,8 @@
 /** Measuring: samples of two kinds of work, taken in turns in the same run, and their medians. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** How long one sample takes, in milliseconds. */
 export const sampleMillis = 400
@@ -10,6 +12,11 @@ export const samples = 5
 
 /** Milliseconds since the Unix epoch, with fractions: the same clock for all processes of a machine. */
 export const now = (): number => performance.timeOrigin + performance.now()
+
+setFlagsFromString("--expose-gc")
+
+/** Frees what earlier measurements have left, so that no later one pays for it: the logs in memory are large. */
+export const collectGarbage: () => void = runInNewContext("gc") as () => void
 
 /** Work for one of many concurrent workers: performs one operation. */
 export type Operation<E = unknown> = (worker: number) => Effect.Effect<unknown, E>

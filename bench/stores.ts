@@ -15,7 +15,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Operation, Samples } from "./measure.ts"
-import { rateOf, ratesOf, takeSamples } from "./measure.ts"
+import { collectGarbage, rateOf, ratesOf, takeSamples } from "./measure.ts"
 import type { RawSqlite } from "./rawSqlite.ts"
 import { inMemory, openRawSqlite } from "./rawSqlite.ts"
 import type { Report } from "./report.ts"
@@ -42,6 +42,7 @@ const measureInRounds = (report: Report, subjects: ReadonlyArray<Subject>) =>
       for (const { concurrency, measure, subject, taken, work } of rows) {
         const { logSize, store } = subject
         report.progress(`round ${round} of ${rounds}: ${store}: ${work}, concurrency ${concurrency}, ${logSize} events`)
+        collectGarbage()
         taken.push(yield* Effect.scoped(measure))
         if (round < rounds) continue
         const rates = ratesOf(taken)
